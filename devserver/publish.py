@@ -1,0 +1,62 @@
+"""Revisions by digest: what is served now, and what was handed to targets before.
+
+Adding a revision is one assignment, so a reader sees one revision or the other, never half.
+"""
+
+from collections import deque
+from urllib.parse import urlsplit
+
+from devserver.model import CallbackSpec, Descriptor, Revision
+
+KEPT = 50
+"""How many revisions stay fetchable by their digest."""
+
+
+class Published:
+    """The last good revisions of this project, newest first."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Revision] = deque(maxlen=KEPT)
+        self._callbacks: dict[str, CallbackSpec] = {}
+
+    @property
+    def newest(self) -> Revision | None:
+        return self._kept[0] if self._kept else None
+
+    def add(self, revision: Revision) -> None:
+        """Make *revision* the newest; its callback paths are ours from now on."""
+        for descriptor in revision.descriptors.values():
+            for spec in descriptor.callbacks:
+                self._callbacks[callback_path(descriptor, spec)] = spec
+        self._kept.appendleft(revision)
+
+    def lookup(self, target: str | None = None, rev: str | None = None) -> Descriptor | None:
+        """The descriptor for *target* with the digest *rev*.
+
+        Without a target the first one's; without a digest the newest. None where there is no
+        such target, or the digest is not kept any more.
+        """
+        for revision in self._kept:
+            candidates = list(revision.descriptors.values())
+            if target is not None:
+                candidates = (
+                    [revision.descriptors[target]] if target in revision.descriptors else []
+                )
+            elif rev is None:
+                candidates = [revision.first]
+            for descriptor in candidates:
+                if rev is None or descriptor.digest == rev:
+                    return descriptor
+            if rev is None:
+                return None
+        return None
+
+    def callback(self, path: str) -> CallbackSpec | None:
+        """The callback that this or an earlier revision declared at *path*."""
+        return self._callbacks.get(path)
+
+
+def callback_path(descriptor: Descriptor, spec: CallbackSpec) -> str:
+    """Where the host will call: the path of the base URL, then the declared one, no query."""
+    base = urlsplit(descriptor.base_url or "").path.rstrip("/")
+    return base + urlsplit(spec.path).path

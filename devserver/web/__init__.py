@@ -1,0 +1,1 @@
+"""What the project shows over HTTP: the public port (descriptor, callbacks)."""

@@ -1,0 +1,102 @@
+"""Ports and the servers on them: both loopback addresses, one port number, closed when left."""
+
+import errno
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import web
+
+from devserver.errors import CannotStart, PortInUse
+
+LOOPBACK = ("127.0.0.1", "::1")
+SHUTDOWN_SECONDS = 0.5
+"""How long an answer under way may take once the server is closing."""
+
+
+def open_sockets(host: str | None, port: int, *, flag: str = "--port") -> list[socket.socket]:
+    """Listen on *port* (0: any free one) of *host*, or of both loopback addresses.
+
+    Both, since `localhost` is either, and a host that asks the other one would find nobody. A
+    machine without IPv6 is served on 127.0.0.1 alone.
+
+    Raises:
+        PortInUse: somebody else listens there.
+        CannotStart: *host* is no address of this machine.
+    """
+    hosts = LOOPBACK if host is None else (host,)
+    for _ in range(20):
+        sockets: list[socket.socket] = []
+        try:
+            for each in hosts:
+                number = sockets[0].getsockname()[1] if sockets else port
+                with suppress(_NoSuchFamily):
+                    sockets.append(_bound(each, number, flag))
+        except PortInUse:
+            for opened in sockets:
+                opened.close()
+            # The free port that 127.0.0.1 was given may be taken on ::1: try another.
+            if port or not sockets:
+                raise
+            continue
+        if sockets:
+            return sockets
+        break
+    raise CannotStart(
+        f"cannot listen on {' or '.join(hosts)}",
+        remedy="use --host with an address of this machine",
+    )
+
+
+class _NoSuchFamily(Exception):
+    """This machine has no IPv6."""
+
+
+def _bound(host: str, port: int, flag: str) -> socket.socket:
+    try:
+        (family, kind, proto, _, address), *_ = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except socket.gaierror as exc:
+        raise CannotStart(
+            f"{host} is no address or name that this machine knows",
+            remedy="use --host with an address of this machine",
+        ) from exc
+    opened: socket.socket | None = None
+    try:
+        opened = socket.socket(family, kind, proto)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(128)
+        opened.setblocking(False)
+    except OSError as exc:
+        if opened is not None:
+            opened.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise PortInUse(host, port, flag) from exc
+        if host == "::1" and exc.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise _NoSuchFamily from exc
+        raise CannotStart(
+            f"cannot listen on {host}:{port}: {exc.strerror}",
+            remedy="use --host with an address of this machine, and a --port above 1023",
+        ) from exc
+    return opened
+
+
+@asynccontextmanager
+async def serving(app: web.Application, sockets: list[socket.socket]) -> AsyncIterator[int]:
+    """Serve *app* on *sockets* while the block runs; yields the port number."""
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True
+    )
+    await runner.setup()
+    try:
+        for each in sockets:
+            await web.SockSite(runner, each).start()
+        yield sockets[0].getsockname()[1]
+    finally:
+        await runner.cleanup()
+        for each in sockets:
+            each.close()
