@@ -62,8 +62,6 @@ async def _changes(watched: frozenset[Path]) -> AsyncIterator[None]:
             rust_timeout=TICK_MS,
             yield_on_timeout=True,
             recursive=False,
-            # Signals are run.py's business; watchfiles would turn one into a quiet end.
-            raise_interrupt=True,
         ):
             yield
     except FileNotFoundError:

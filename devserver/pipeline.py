@@ -1,0 +1,240 @@
+"""The one loop: look, render, check, publish, hand on.
+
+A look that finds the same content as the one before ends there. One that passes is handed on at
+once, with no debounce. One that fails, or finds a file that is being written, waits for the files
+to settle first, so that an editor which truncates and then writes is neither an error nor a second
+registration.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from devserver.descriptor.diff import diff
+from devserver.descriptor.examine import Examined, Wanted, examine
+from devserver.events import Bus, Changed, Checked, Published, Rendered, Withheld
+from devserver.model import Descriptor, Diagnostic, Revision, Severity, digest_of
+from devserver.publish import Published as Kept
+from devserver.sources import Snapshot, Sources
+from devserver.watch import looks
+
+QUIET_SECONDS = 0.075
+"""How long files must stay as they are before a failing look is believed."""
+SETTLE_STEP = 0.01
+SETTLE_LIMIT = 5.0
+"""A git index.lock that stays this long is a stale one: go on."""
+WARNINGS_AFTER = 0.01
+"""Seconds by which the install requests of this look are out."""
+MAX_WANTED = 50
+"""How often one look may find that it needs further files: deeper than any real include."""
+
+Variables = Callable[[Mapping[str, bytes], str], Mapping[str, Any] | tuple[Diagnostic, ...]]
+"""The variables of a rendering, from the files of the snapshot and the target's name."""
+
+
+class Mailbox(Protocol):
+    """What the pipeline knows of a registrar."""
+
+    def offer(self, revision: Revision, seen_at: float) -> None:
+        """Take *revision* as the newest; *seen_at* is the `time.monotonic()` of the look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one look led to. `examined` has an entry for each target, in their order."""
+
+    snapshot: Snapshot
+    examined: Mapping[str, Examined]
+    errors: tuple[Diagnostic, ...]
+    render_ms: float
+
+    @property
+    def rendered(self) -> str | None:
+        """The digest of what the first target's rendering holds, where there is one."""
+        first = next(iter(self.examined.values()), None)
+        if first is None or first.text is None:
+            return None
+        return first.descriptor.digest if first.descriptor else digest_of(first.text.encode())
+
+    @property
+    def descriptors(self) -> dict[str, Descriptor]:
+        return {name: each.descriptor for name, each in self.examined.items() if each.descriptor}
+
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        return _distinct(
+            diagnostic for each in self.examined.values() for diagnostic in each.warnings()
+        )
+
+
+class Pipeline:
+    """Brings each new content of the project's files to the registrars."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        variables: Variables,
+        targets: Sequence[str],
+        *,
+        published: Kept,
+        registrars: Sequence[Mailbox],
+        bus: Bus,
+        url: str,
+        poll: bool = False,
+    ) -> None:
+        self._sources = sources
+        self._variables = variables
+        self._targets = tuple(targets)
+        self._published = published
+        self._registrars = registrars
+        self._bus = bus
+        self._url = url
+        self._poll = poll
+        self._seen: Snapshot | None = None
+
+    async def run(self) -> None:
+        """Look again and again; never returns but by cancellation."""
+        async for _ in looks(lambda: self._sources.folders, poll=self._poll):
+            await self.look()
+
+    async def look(self) -> None:
+        """Take one look, and follow it through if it finds anything new."""
+        seen_at = time.monotonic()
+        snapshot = self._sources.look()
+        if self._seen is not None and snapshot.digest == self._seen.digest:
+            return
+        outcome = self._outcome(snapshot)
+        if outcome.errors or snapshot.unsettled:
+            settled = await self._settled(outcome)
+            if self._seen is not None and settled.snapshot.digest == self._seen.digest:
+                return
+            outcome = settled
+        self._tell_changes(outcome.snapshot)
+        self._seen = outcome.snapshot
+        if outcome.errors:
+            self._withhold(outcome)
+        else:
+            await self._hand_on(outcome, seen_at)
+
+    async def _settled(self, outcome: Outcome) -> Outcome:
+        """Look on until the files pass, or have been quiet for long enough to believe them."""
+        started = quiet_since = time.monotonic()
+        while True:
+            await asyncio.sleep(SETTLE_STEP)
+            now = time.monotonic()
+            snapshot = self._sources.look()
+            if snapshot.digest != outcome.snapshot.digest:
+                quiet_since = now
+                outcome = self._outcome(snapshot)
+            if not outcome.errors and not snapshot.unsettled:
+                return outcome
+            locked = snapshot.unsettled and now - started < SETTLE_LIMIT
+            if now - quiet_since >= QUIET_SECONDS and not locked:
+                return outcome
+
+    def _outcome(self, snapshot: Snapshot) -> Outcome:
+        """Render and check for every target; targets that come out alike share the work."""
+        started = time.perf_counter()
+        examined: dict[str, Examined] = {}
+        errors: list[Diagnostic] = list(snapshot.diagnostics)
+        for target in self._targets if not errors else ():
+            result = self._examined(snapshot, target)
+            if isinstance(result, tuple):
+                errors += result
+                break
+            snapshot, each = result
+            examined[target] = each
+            errors += each.errors
+        ms = (time.perf_counter() - started) * 1000
+        return Outcome(snapshot, examined, _distinct(errors), ms)
+
+    def _examined(
+        self, snapshot: Snapshot, target: str
+    ) -> tuple[Snapshot, Examined] | tuple[Diagnostic, ...]:
+        for _ in range(MAX_WANTED):
+            variables = self._variables(snapshot.files, target)
+            if isinstance(variables, tuple):
+                return variables
+            result = examine(
+                snapshot.files, snapshot.descriptor, variables, missing=snapshot.missing
+            )
+            if not isinstance(result, Wanted):
+                return snapshot, result
+            self._sources.want(result.names)
+            snapshot = self._sources.look()
+        raise RuntimeError(f"rendering asked for further files {MAX_WANTED} times")
+
+    def _tell_changes(self, snapshot: Snapshot) -> None:
+        if self._seen is None:
+            return
+        before, after = self._seen.files, snapshot.files
+        paths = tuple(
+            sorted(
+                name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+            )
+        )
+        self._bus.publish(Changed(paths=paths or (snapshot.descriptor,)))
+
+    def _withhold(self, outcome: Outcome) -> None:
+        """Say what is wrong; what was served and registered stays so."""
+        newest = self._published.newest
+        revision = None
+        if digest := outcome.rendered:
+            revision = self._next_name()
+            self._bus.publish(Rendered(revision=revision, digest=digest, ms=outcome.render_ms))
+        self._tell_checked(revision, outcome.errors + outcome.warnings())
+        self._bus.publish(Withheld(serving=newest.name if newest else None))
+
+    async def _hand_on(self, outcome: Outcome, seen_at: float) -> None:
+        newest = self._published.newest
+        descriptors = outcome.descriptors
+        if newest is not None and _digests(newest.descriptors) == _digests(descriptors):
+            revision = newest
+        else:
+            revision = Revision(newest.number + 1 if newest else 1, descriptors)
+        self._bus.publish(
+            Rendered(revision=revision.name, digest=revision.digest, ms=outcome.render_ms)
+        )
+        warned = any(each.warned for each in outcome.examined.values())
+        if not warned:
+            self._tell_checked(revision.name, ())
+        if revision is not newest:
+            self._published.add(revision)
+            self._bus.publish(
+                Published(
+                    revision=revision.name,
+                    digest=revision.digest,
+                    url=self._url,
+                    diff=diff(newest.first if newest else None, revision.first),
+                )
+            )
+        for registrar in self._registrars:
+            registrar.offer(revision, seen_at)
+        if warned:
+            # Placing them takes a second rendering: not before the installs are on their way.
+            await asyncio.sleep(WARNINGS_AFTER)
+            self._tell_checked(revision.name, outcome.warnings())
+
+    def _next_name(self) -> str:
+        newest = self._published.newest
+        return f"r{newest.number + 1 if newest else 1}"
+
+    def _tell_checked(self, revision: str | None, diagnostics: tuple[Diagnostic, ...]) -> None:
+        self._bus.publish(
+            Checked(
+                revision=revision,
+                errors=sum(each.severity is Severity.ERROR for each in diagnostics),
+                warnings=sum(each.severity is Severity.WARNING for each in diagnostics),
+                diagnostics=diagnostics,
+            )
+        )
+
+
+def _digests(descriptors: Mapping[str, Descriptor]) -> dict[str, str]:
+    return {name: descriptor.digest for name, descriptor in descriptors.items()}
+
+
+def _distinct(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Each once, in the order they came: several targets share most of their mistakes."""
+    return tuple(dict.fromkeys(diagnostics))
