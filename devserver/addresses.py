@@ -1,0 +1,139 @@
+"""What a URL says: base URLs as users paste them, origins, and which of them are this machine."""
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote, urlsplit
+
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PORTS = {"http": 80, "https": 443}
+
+_BELOW_THE_BASE = re.compile(
+    r"/(?:plugins/servlet|rest|secure|browse|display|pages|login|dashboard"
+    r"|[^/]+\.(?:jspa|jsp|action|vm))(?:/|$)",
+    re.IGNORECASE,
+)
+"""Where a product's own pages begin, in the paths that people copy from a browser."""
+
+
+class NotAnAddress(ValueError):
+    """The text is no URL we can use; the message says why and never repeats user info."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A base URL, apart from the user info that came with it."""
+
+    url: str
+    """Scheme, host, port where it is not the usual one, context path; no trailing slash."""
+    user: str | None = None
+    secret: str | None = field(default=None, repr=False)
+
+
+def parse(text: str, *, pasted: bool = False) -> Address:
+    """The base URL in *text*; where it was *pasted* from a browser, what follows the base is cut.
+
+    `http://h:2990/jira/plugins/servlet/upm?source=x` and `http://h:2990/jira/` are
+    `http://h:2990/jira` (upm-protocol.md §11).
+
+    Raises:
+        NotAnAddress: it is no http or https URL.
+    """
+    parts = _split(text.strip())
+    path = re.sub("//+", "/", parts.path)
+    if pasted and (found := _BELOW_THE_BASE.search(path)):
+        path = path[: found.start()]
+    return Address(
+        origin_of(parts, usual_port=False) + path.rstrip("/"),
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+    )
+
+
+def is_url(text: str) -> bool:
+    """Whether *text* was meant as a URL: it has a scheme."""
+    return _SCHEME.match(text.strip()) is not None
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port: what a secret is bound to. `http://localhost:80`, always with a port.
+
+    Raises:
+        NotAnAddress: it is no http or https URL.
+    """
+    return origin_of(_split(url), usual_port=True)
+
+
+def origin_of(parts: SplitResult, *, usual_port: bool) -> str:
+    host = (parts.hostname or "").lower()
+    port = parts.port or _PORTS[parts.scheme]
+    shown = f"[{host}]" if ":" in host else host
+    if port == _PORTS[parts.scheme] and not usual_port:
+        return f"{parts.scheme}://{shown}"
+    return f"{parts.scheme}://{shown}:{port}"
+
+
+def name_for(url: str) -> str:
+    """A short name for a target: its context path, else its host (`jira`, `localhost`)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    name = parts.path.rpartition("/")[2]
+    if not name:
+        name = host if _ip(host) else host.partition(".")[0]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "target"
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether a URL's host is this very machine: a loopback name, or an address of its own.
+
+    Names are not looked up: what a name leads to can change between the look and the request.
+    """
+    host = (urlsplit(url).hostname or "").lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _ip(host)
+    if address is None:
+        return False
+    return address.is_loopback or _is_ours(address)
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Only an address of this machine can be bound."""
+    if address.is_unspecified or address.is_multicast:
+        return False
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:  # not ours, or no such family here: that is the answer
+        return False
+    return True
+
+
+def _split(text: str) -> SplitResult:
+    if not is_url(text):
+        raise NotAnAddress("is not a URL")
+    if re.search(r"[\s\x00-\x1f\x7f\\]", text):
+        raise NotAnAddress("has a blank, a backslash or a control character in it")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as exc:
+        raise NotAnAddress(f"has no usable {'port' if 'ort' in str(exc) else 'host'}") from exc
+    if parts.scheme not in _PORTS:
+        raise NotAnAddress(f"is {parts.scheme}, not http or https")
+    if port == 0:
+        raise NotAnAddress("has no usable port")
+    host = parts.hostname or ""
+    if not (_ip(host) if ":" in host else _HOST.fullmatch(host)):
+        raise NotAnAddress("has no usable host")
+    return parts

@@ -1,0 +1,197 @@
+"""The one place that takes secrets out of whatever leaves the process.
+
+Two ways, always both: the secrets in use are known by value (and in the forms they travel in), and
+what looks like a secret is known by its shape (a header, a query parameter, user info in a URL).
+Everything here is pure but for `Redactor.add`, since secrets turn up while the tool runs.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+MASK = "***"
+
+WHOLE = 8
+"""Shorter secrets are masked only where they stand alone: "test" must not eat "latest"."""
+
+_SECRET_NAME = (
+    r"(?:shared[-_]?secret|client[-_]?secret|secret[-_]?key|secret|passwd|password|passphrase"
+    r"|pwd|api[-_]?key|access[-_]?key|private[-_]?key|(?:access|refresh|upm|xsrf|atl)[-_]token"
+    r"|token|jwt|os_password|jsessionid)"
+)
+"""Names whose value is a secret, in headers, queries, forms, JSON and TOML alike."""
+
+_NAMED = re.compile(_SECRET_NAME, re.IGNORECASE)
+
+SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie", "upm-token", "x-atl-token"}
+)
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # Cookie: a=b; c=d  (to the end of the line: any of them may be a session)
+    (re.compile(r"(?i)\b((?:set-)?cookie['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+"), rf"\1{MASK}"),
+    # Authorization: Digest username="x", response="y"
+    (
+        re.compile(
+            r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?"
+            r"(?:(?:basic|bearer|jwt|oauth|digest|negotiate)\s+)?)[^\r\n']+?(?=['\"]?(?:[\r\n}]|$))"
+        ),
+        rf"\1{MASK}",
+    ),
+    # Basic YWRtaW46YWRtaW4=, wherever it stands
+    (
+        re.compile(r"(?i)\b(basic|bearer|jwt)(\s+)(?=\S*[\d=._])[A-Za-z0-9+/=._~-]{8,}"),
+        rf"\1\2{MASK}",
+    ),
+    # a JSON web token by its shape
+    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
+    # http://user:pass@host; a port is no password
+    (re.compile(r"(://[^/\s:@\"'<>]*:)(?!\d+(?:[/?#\s]|$))[^\s@\"'<>]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(://)[^/\s:@\"'<>?#]+@"), rf"\1{MASK}@"),
+    # "sharedSecret": "x", password = 'x'
+    (
+        re.compile(
+            rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])((?:(?!\2)[^\\\r\n]|\\.)+)(?=\2)"
+        ),
+        rf"\1\2{MASK}",
+    ),
+    # ?jwt=x&token=y
+    (
+        re.compile(rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\s*=)\s*(?![\"'\\*])[^\s&\"'<>;,)}}\]]+"),
+        rf"\1{MASK}",
+    ),
+    # password: x, on a line of its own; "invalid token: expired" is a reason, not a secret
+    (re.compile(rf"(?im)^([ \t>-]*{_SECRET_NAME}:[ \t]+)(?![\"'*])\S+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)\b((?:upm|atl|xsrf)-token:[ \t]*)(?!\*)[^\s\"',;]+"), rf"\1{MASK}"),
+    (
+        re.compile(
+            r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(?:-----END \1PRIVATE KEY-----|\Z)", re.S
+        ),
+        MASK,
+    ),
+)
+
+
+def text(value: str, secrets: Iterable[str] = ()) -> str:
+    """*value* without *secrets* and without what looks like one."""
+    known = _known(tuple(sorted(set(secrets))))
+    if known is not None:
+        value = known.sub(MASK, value)
+    for pattern, replacement in _PATTERNS:
+        value = pattern.sub(replacement, value)
+    return value
+
+
+def headers(values: Mapping[str, str], secrets: Iterable[str] = ()) -> dict[str, str]:
+    """HTTP headers as they may be shown; the scheme of an Authorization stays."""
+    shown = {}
+    secrets = tuple(secrets)
+    for name, value in values.items():
+        if name.lower() in SECRET_HEADERS:
+            scheme, blank, _ = value.partition(" ")
+            keep = blank and "authorization" in name.lower() and scheme.isalpha()
+            shown[name] = f"{scheme} {MASK}" if keep else MASK
+        else:
+            shown[name] = text(value, secrets)
+    return shown
+
+
+def document(value: Any, secrets: Iterable[str] = ()) -> Any:
+    """A JSON document without secrets: by the names of its members, and in its strings."""
+    secrets = tuple(secrets)
+    match value:
+        case str():
+            return text(value, secrets)
+        case Mapping():
+            return {
+                text(str(name), secrets): MASK
+                if isinstance(member, str) and member and is_secret_name(str(name))
+                else document(member, secrets)
+                for name, member in value.items()
+            }
+        case Sequence() if not isinstance(value, bytes):
+            return [document(each, secrets) for each in value]
+        case _:
+            return value
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what bears this name is kept back: `sharedSecret`, `password`, `Authorization`."""
+    return name.lower() in SECRET_HEADERS or _NAMED.fullmatch(name) is not None
+
+
+class Redactor:
+    """The secrets in use, taken out of strings, headers and documents.
+
+    One for the process: whoever learns a secret adds it before it can be written anywhere.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets: set[str] = set()
+        self.add(*secrets)
+
+    def __repr__(self) -> str:
+        return f"<Redactor of {len(self._secrets)} secrets>"
+
+    def add(self, *secrets: str) -> None:
+        """Know these from now on; empty ones are nothing."""
+        self._secrets.update(each for each in secrets if each)
+
+    def text(self, value: str) -> str:
+        return text(value, self._secrets)
+
+    def headers(self, values: Mapping[str, str]) -> dict[str, str]:
+        return headers(values, self._secrets)
+
+    def document(self, value: Any) -> Any:
+        return document(value, self._secrets)
+
+
+@cache
+def _known(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    """One pattern for all forms of all secrets, the longest first."""
+    forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+    return re.compile("|".join(map(_exactly, forms))) if forms else None
+
+
+def _forms(secret: str) -> Iterable[str]:
+    """A secret as it stands in text, URLs, JSON, XML and headers."""
+    import json
+    from urllib.parse import quote, quote_plus
+    from xml.sax.saxutils import escape
+
+    if not secret:
+        return
+    yield secret
+    yield quote(secret, safe="")
+    yield quote(secret)
+    yield quote_plus(secret)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield repr(secret)[1:-1]
+    yield escape(secret)
+    yield escape(secret, {'"': "&quot;", "'": "&#39;"})
+    yield escape(secret, {'"': "&#34;", "'": "&#39;"})
+    yield from _base64(secret)
+
+
+def _base64(secret: str) -> Iterable[str]:
+    """Base64 of the secret, and what is the same in base64 of any text that ends in it.
+
+    `user:secret` encodes differently for each length of the user; of the three alignments only
+    the characters that depend on nothing before the secret are kept.
+    """
+    raw = secret.encode()
+    yield b64encode(raw).decode()
+    for before in (1, 2):
+        aligned = b64encode(b"\0" * before + raw).decode().rstrip("=")
+        inner = aligned[before + 1 :]
+        if len(inner) >= WHOLE:
+            yield inner
+
+
+def _exactly(form: str) -> str:
+    pattern = re.escape(form)
+    return pattern if len(form) >= WHOLE else rf"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])"
