@@ -1,0 +1,120 @@
+"""Which settings files the user has allowed to run commands, remembered by digest.
+
+`[app] command` and `password-command` come from a project that may be somebody else's, so nothing
+runs before the user has said yes to these very settings: once on a terminal, which is remembered
+in the user's own state folder, or for one run with `--trust` (or `UPM_DEV_TRUST` in the
+environment, never in the project's `.env`). Any change of what the settings files say asks again.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from devserver.errors import UsageError
+from devserver.settings import Settings
+
+Ask = Callable[[str], bool]
+"""Puts a question to the user and gives the answer."""
+
+
+def commands(settings: Settings) -> tuple[str, ...]:
+    """What the settings would run: the backend's command, then each target's password-command."""
+    found = [settings.command] if settings.command else []
+    found += [
+        settings.password_commands[target.name]
+        for target in settings.targets
+        if target.name in settings.password_commands
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def is_trusted(settings: Settings) -> bool:
+    """Whether the commands of these settings may run without another question."""
+    return settings.trust or settings.digest in _remembered()
+
+
+def allow(settings: Settings, ask: Ask | None) -> bool:
+    """Whether the commands may run; asks where the user has not said so yet.
+
+    *ask* is None where there is no terminal: then nobody is asked, and the answer is no. A yes is
+    remembered, `--trust` is not.
+    """
+    if not (named := commands(settings)) or is_trusted(settings):
+        return True
+    if ask is None or not ask(_question(settings, named)):
+        return False
+    _remember(settings)
+    return True
+
+
+def require(settings: Settings, ask: Ask | None) -> None:
+    """`allow`, for commands that cannot do without.
+
+    Raises:
+        UsageError: the user has not allowed it; the reason names what would have run.
+    """
+    if not allow(settings, ask):
+        raise UsageError(
+            f"{' and '.join(settings.files)} would run {_listed(commands(settings))}, and you have"
+            " not trusted it yet",
+            remedy="look at it, then give --trust (or answer yes on a terminal)",
+            code="NOT-TRUSTED",
+        )
+
+
+def _question(settings: Settings, named: tuple[str, ...]) -> str:
+    return (
+        f"{settings.root}: {' and '.join(settings.files)} wants to run {_listed(named)}. Trust it?"
+    )
+
+
+def _listed(named: tuple[str, ...]) -> str:
+    # repr: a control character in a command must not hide the rest of the line
+    return ", ".join(map(repr, named))
+
+
+def _file() -> Path:
+    from platformdirs import user_state_path  # 21 ms, only where a command is to run
+
+    return user_state_path("upm-dev", appauthor=False) / "trusted.json"
+
+
+def _remembered() -> dict[str, Any]:
+    """What was trusted, by digest; a file that others may write says nothing."""
+    file = _file()
+    try:
+        if os.name == "posix" and file.stat().st_mode & 0o022:
+            return {}
+        remembered = json.loads(file.read_bytes())
+    except (OSError, ValueError):  # not there or not ours: nothing is trusted, the user is asked
+        return {}
+    return remembered if isinstance(remembered, dict) else {}
+
+
+def _remember(settings: Settings) -> None:
+    """Add these settings to the file, for its owner's eyes, all or nothing.
+
+    Raises:
+        UsageError: the state folder cannot be written.
+    """
+    file = _file()
+    remembered = _remembered() | {
+        settings.digest: {
+            "project": str(settings.root),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+    }
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+            json.dump(remembered, out, indent=1)
+        fresh.replace(file)
+    except OSError as exc:
+        raise UsageError(
+            f"{file} cannot be written: {(exc.strerror or str(exc)).lower()}",
+            remedy="make the folder writable, or give --trust each time",
+        ) from exc
