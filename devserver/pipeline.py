@@ -196,9 +196,7 @@ class Pipeline:
         self._bus.publish(
             Rendered(revision=revision.name, digest=revision.digest, ms=outcome.render_ms)
         )
-        warned = any(each.warned for each in outcome.examined.values())
-        if not warned:
-            self._tell_checked(revision.name, ())
+        self._tell_checked(revision.name, ())
         if revision is not newest:
             self._published.add(revision)
             self._bus.publish(
@@ -211,10 +209,11 @@ class Pipeline:
             )
         for registrar in self._registrars:
             registrar.offer(revision, seen_at)
-        if warned:
-            # Placing them takes a second rendering: not before the installs are on their way.
-            await asyncio.sleep(WARNINGS_AFTER)
-            self._tell_checked(revision.name, outcome.warnings())
+        # The rest of the rules, and a second rendering to place what they find: not before the
+        # installs are on their way.
+        await asyncio.sleep(WARNINGS_AFTER)
+        if warnings := outcome.warnings():
+            self._tell_checked(revision.name, warnings)
 
     def _next_name(self) -> str:
         newest = self._published.newest

@@ -1,12 +1,11 @@
 """Which `Host` headers are ours: a page elsewhere that resolves its name to us is refused."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OURS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -45,7 +44,7 @@ def _is_wildcard(name: str) -> bool:
         return False
 
 
-def guard(extra: frozenset[str]) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def guard(extra: frozenset[str]) -> Middleware:
     """A middleware that answers 421 to a `Host` that is not ours."""
 
     @web.middleware

@@ -1,0 +1,121 @@
+"""Real `upm-dev` processes for tests, their events read as they come."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without settings of ours, but for *more*."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("UPM_DEV_")}
+    return {**kept, "NO_COLOR": "1", **more}
+
+
+class Process:
+    """`upm-dev COMMAND --json ...`: waits for events instead of for the clock."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.events: list[Json] = []
+        self.errors = ""
+        self._cursor = 0
+        self._fresh = asyncio.Condition()
+        self._ended = False
+
+    async def follow(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            async with self._fresh:
+                self.events.append(json.loads(line))
+                self._fresh.notify_all()
+        async with self._fresh:
+            self._ended = True
+            self._fresh.notify_all()
+
+    async def keep_errors(self) -> None:
+        assert self.process.stderr is not None
+        self.errors = (await self.process.stderr.read()).decode()
+
+    async def seen(self, kind: str, *, within: float = 10, **wanted: object) -> Json:
+        """The next event of that type with those fields; what comes before it is passed over."""
+        try:
+            async with asyncio.timeout(within), self._fresh:
+                while True:
+                    while self._cursor < len(self.events):
+                        event = self.events[self._cursor]
+                        self._cursor += 1
+                        if event["type"] == kind and wanted.items() <= event.items():
+                            return event
+                    if self._ended:
+                        break
+                    await self._fresh.wait()
+        except TimeoutError:
+            pass
+        raise AssertionError(f"no {kind} {wanted} within {within} s; events: {self._told()}")
+
+    def of(self, kind: str, **wanted: object) -> list[Json]:
+        """Every event so far of that type with those fields."""
+        return [
+            event
+            for event in self.events
+            if event["type"] == kind and wanted.items() <= event.items()
+        ]
+
+    async def stop(self, signum: signal.Signals = signal.SIGINT, *, within: float = 10) -> int:
+        """Send the signal and give the exit code."""
+        if self.process.returncode is None:
+            self.process.send_signal(signum)
+        async with asyncio.timeout(within):
+            return await self.process.wait()
+
+    async def ended(self, *, within: float = 10) -> int:
+        """The exit code of a process that ends by itself, with everything it said read."""
+        async with asyncio.timeout(within), self._fresh:
+            await self._fresh.wait_for(lambda: self._ended)
+        async with asyncio.timeout(within):
+            return await self.process.wait()
+
+    def _told(self) -> str:
+        return "\n".join(json.dumps(event)[:300] for event in self.events[-20:]) + self.errors
+
+
+@asynccontextmanager
+async def upm_dev(
+    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Process]:
+    """Run `upm-dev ARGUMENTS` while the block runs; killed at its end if it still does."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "devserver",
+        *map(str, arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=cwd,
+        env=dict(env) if env is not None else environment(),
+        limit=16 * 1024 * 1024,
+    )
+    running = Process(process)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(running.follow())
+        tasks.create_task(running.keep_errors())
+        try:
+            yield running
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGINT)
+                try:
+                    async with asyncio.timeout(5):
+                        await process.wait()
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
