@@ -1,0 +1,83 @@
+"""Why an attempt failed, with what we alone know: whether the target fetched the descriptor. Pure.
+
+Four failures, four messages: not accepted; accepted and nobody came; fetched and refused;
+installed and no callback.
+"""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from devserver.errors import NotConfirmed, TargetError, TargetUnavailable
+from devserver.upm.attempt import Attempt
+
+NOBODY_CAME = "TASK-NOBODY-CAME"
+FETCHED_REFUSED = "TASK-FETCHED-FAILED"
+NO_CALLBACK = "NO-CALLBACK"
+FETCH_FAILED = "TASK-FETCH-FAILED"
+
+
+def refused(attempt: Attempt, error: TargetError, uri: str) -> TargetError:
+    """*error*, with which a task ended, told with what we saw of it."""
+    if error.code != FETCH_FAILED:
+        if attempt.fetched is not None:
+            taken = f"after it fetched {attempt.revision} ({attempt.descriptor.digest[:8]}) from us"
+            return type(error)(f"{error.reason}, {taken}", remedy=error.remedy, code=error.code)
+        return error
+    place = uri.partition("?")[0]
+    if attempt.fetched is not None:
+        return TargetUnavailable(
+            f"the target fetched {place} and then said that it could not",
+            remedy="something between it and upm-dev may cut or change the answer; tried again",
+            code=FETCHED_REFUSED,
+        )
+    return TargetUnavailable(
+        f"the task ended in response.exception and nobody fetched {place}",
+        remedy=f"the target cannot reach this address{address_hint(uri)}",
+        code=NOBODY_CAME,
+    )
+
+
+def unconfirmed(attempt: Attempt, limit: float) -> NotConfirmed:
+    """Why an installed revision is not confirmed, *limit* seconds after it was installed."""
+    spec = attempt.descriptor.confirming
+    event = spec.event if spec else "callback"
+    base = attempt.descriptor.base_url or ""
+    place = f"{base.rstrip('/')}{spec.path}" if spec else base
+    if attempt.fetched is None:
+        return NotConfirmed(
+            f"UPM lists it, but the target never fetched {attempt.revision} from us",
+            remedy="something between the target and upm-dev answers in our place, or keeps copies",
+            code="NOT-FETCHED",
+        )
+    if attempt.doubted:
+        return NotConfirmed(
+            f"installed, but the {event} callback that came is not proved: {attempt.doubted}",
+            remedy="compare the target's URL with the one it calls itself, and the clocks of both",
+            code="CALLBACK-NOT-GENUINE",
+        )
+    return NotConfirmed(
+        f"installed, but no {event} callback came to {place} within {limit:g} s",
+        remedy=f"the target has to reach that address{address_hint(place)}",
+        code=NO_CALLBACK,
+    )
+
+
+def address_hint(uri: str) -> str:
+    """What to try where *uri* means this machine alone: Docker and virtual machines do not."""
+    parts = urlsplit(uri)
+    if not _is_loopback(parts.hostname or ""):
+        return f": open {parts.scheme}://{parts.netloc}/ from there"
+    port = parts.port or 80
+    return (
+        "; if it runs in Docker, use "
+        f"--host 172.17.0.1 --public-url http://172.17.0.1:{port} (Linux) or "
+        f"--public-url http://host.docker.internal:{port} (Docker Desktop); in a virtual machine, "
+        "the address of this machine on its network"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,282 @@
+"""Every refusal of a target: how it is recognised, what it is called, what to do, what comes next.
+
+The table is data, `refusals.toml`; this module reads it, finds the row for a refusal and makes the
+exception of it. Rows are tried in their order and the first that fits wins, so the narrow ones come
+first. `docs/refusals.md` and `upm-dev explain CODE` print the same rows.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from devserver.errors import CredentialsRejected, TargetError, TargetRefused, TargetUnavailable
+
+
+class Call(StrEnum):
+    """What was being asked for: the same answer may mean different things."""
+
+    TOKEN = "token"
+    INSTALL = "install"
+    UPLOAD = "upload"
+    TASK = "task"
+    PLUGIN = "plugin"
+    CHANGE = "change"
+    UNINSTALL = "uninstall"
+    IDENTITY = "identity"
+    SETTINGS = "settings"
+    STATUS = "status"
+
+
+class Trouble(StrEnum):
+    """What went wrong where nothing was answered, or where the answer is no HTTP."""
+
+    REFUSED = "refused"
+    DNS = "dns"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    CUT = "cut"
+    CERTIFICATE = "certificate"
+    TLS = "tls"
+    PROXY = "proxy"
+    NOT_HTTP = "not-http"
+    CLOUD = "cloud"
+    NO_TOKEN = "no-token"
+    NOT_UPM = "not-upm"
+    TASK_LIMIT = "task-limit"
+    OLDER = "older"
+    OTHER_KEY = "other-key"
+
+
+class Next(StrEnum):
+    """What happens after a refusal."""
+
+    RETRY = "retry"
+    WAIT = "wait for the next change"
+    ASK = "stop and ask"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """What is known of one refusal. `headers` has lower-case names; `text` is the body's start."""
+
+    call: Call
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    sub_code: str = ""
+    text: str = ""
+    html: bool = False
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One row. Empty conditions fit everything; `sub_code` may end in `*`."""
+
+    code: str
+    next: Next
+    sentence: str
+    remedy: str
+    about: str = ""
+    calls: frozenset[str] = frozenset()
+    status: tuple[int, ...] = ()
+    header: tuple[str, str] = ("", "")
+    sub_code: str = ""
+    text: str = ""
+    html: bool | None = None
+    trouble: str = ""
+
+    def fits(self, refusal: Refusal) -> bool:
+        name, value = self.header
+        return (
+            self.trouble == (refusal.trouble or "")
+            and (not self.calls or refusal.call in self.calls)
+            and (not self.status or refusal.status in self.status)
+            and (not name or value.lower() in refusal.headers.get(name.lower(), "").lower())
+            and (not name or name.lower() in refusal.headers)
+            and (not self.sub_code or _same(self.sub_code, refusal.sub_code))
+            and (not self.text or re.search(self.text, refusal.text, re.IGNORECASE) is not None)
+            and (self.html is None or self.html == refusal.html)
+        )
+
+
+_WORDS: Mapping[Call, str] = {
+    Call.TOKEN: "question for a token",
+    Call.INSTALL: "installation",
+    Call.UPLOAD: "upload",
+    Call.TASK: "question how far the installation is",
+    Call.PLUGIN: "question for the installed app",
+    Call.CHANGE: "change of the app",
+    Call.UNINSTALL: "removal of the app",
+    Call.IDENTITY: "question for the host's identity",
+    Call.SETTINGS: "question for the settings",
+    Call.STATUS: "question for the product's state",
+}
+
+_CLASSES: Mapping[Next, type[TargetError]] = {
+    Next.RETRY: TargetUnavailable,
+    Next.WAIT: TargetRefused,
+    Next.ASK: CredentialsRejected,
+}
+
+
+@cache
+def table() -> tuple[Cause, ...]:
+    """Every row, in the order in which they are tried."""
+    text = (files("devserver.upm") / "refusals.toml").read_text("utf-8")
+    return tuple(_row(each) for each in tomllib.loads(text)["cause"])
+
+
+def cause(refusal: Refusal) -> Cause:
+    """The first row that fits; the table ends in rows that fit everything."""
+    return next(row for row in table() if row.fits(refusal))
+
+
+def error(refusal: Refusal, facts: Mapping[str, str]) -> TargetError:
+    """The exception for *refusal*; *facts* fill the places of its sentence (`{target}`)."""
+    row = cause(refusal)
+    known = _Known(
+        {
+            "call": _WORDS[refusal.call],
+            "status": str(refusal.status),
+            "sub_code": refusal.sub_code,
+            "detail": detail(refusal),
+            "location": refusal.headers.get("location", "no Location"),
+            "reason_header": refusal.headers.get("x-seraph-loginreason", ""),
+            **facts,
+        }
+    )
+    reason = row.sentence.format_map(known)
+    remedy = row.remedy.format_map(known)
+    if row.next is Next.RETRY:
+        return TargetUnavailable(
+            reason,
+            remedy=remedy,
+            code=row.code,
+            retry_after=retry_after(refusal.headers.get("retry-after"), datetime.now(UTC)),
+        )
+    return _CLASSES[row.next](reason, remedy=remedy, code=row.code)
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds that a `Retry-After` header asks us to wait: a number, or a date (RFC 9110 §10.2.3).
+
+    At most one hour: a target that says more is asked again then.
+    """
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), 3600.0) if seconds == seconds else None
+
+
+def detail(refusal: Refusal) -> str:
+    """What the target itself said, in one line: its message, else the body without tags."""
+    text = refusal.text
+    found = re.search(r'"(?:errorMessage|message)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
+    if found:
+        text = found.group(1).replace("\\n", " ").replace('\\"', '"')
+    elif refusal.html and (title := re.search(r"(?is)<title[^>]*>(.*?)</title>", text)):
+        text = f'a page titled "{title.group(1).strip()}"'
+    else:
+        text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    line = " ".join(text.split())
+    return line[:200] + "…" if len(line) > 200 else line or "(nothing)"
+
+
+def page(code: str) -> str | None:
+    """The page of a refusal, as Markdown; None where there is no such code."""
+    row = next((each for each in table() if each.code == code.upper()), None)
+    return _page(row) if row else None
+
+
+def codes() -> tuple[str, ...]:
+    """Every code, in the order of the table."""
+    return tuple(row.code for row in table())
+
+
+def reference() -> str:
+    """The whole of `docs/refusals.md`."""
+    head = (
+        "# Refusals\n\n"
+        "Why a target says no, how `upm-dev` recognises it, and what to do. Generated from\n"
+        "`devserver/upm/refusals.toml` by `python -m devserver.upm.causes`; do not edit it here.\n"
+        "`upm-dev explain CODE` prints one of these pages.\n"
+    )
+    return "\n".join([head, *(_page(row) for row in table())])
+
+
+def _page(row: Cause) -> str:
+    lines = [f"## {row.code}", "", row.sentence, "", f"**What to do**: {row.remedy}", ""]
+    if row.about:
+        lines += [row.about.strip(), ""]
+    lines += [f"**What happens next**: {row.next.value}.", "", f"**Recognised by**: {_signs(row)}."]
+    return "\n".join([*lines, ""])
+
+
+def _signs(row: Cause) -> str:
+    signs = []
+    if row.trouble:
+        signs.append(f"what the connection did ({row.trouble})")
+    if row.status:
+        signs.append("status " + ", ".join(str(each) for each in row.status))
+    if row.header[0]:
+        signs.append(
+            f"header `{row.header[0]}`" + (f" with `{row.header[1]}`" * bool(row.header[1]))
+        )
+    if row.sub_code:
+        signs.append(f"subCode `{row.sub_code}`")
+    if row.text:
+        signs.append(f"a text like `{row.text}`")
+    if row.html:
+        signs.append("an HTML page in place of JSON")
+    if row.calls:
+        signs.append("while asking for: " + ", ".join(sorted(row.calls)))
+    return "; ".join(signs) or "nothing else fits"
+
+
+def _row(raw: Mapping[str, Any]) -> Cause:
+    name, value = raw.get("header", ("", ""))
+    return Cause(
+        code=raw["code"],
+        next=next(each for each in Next if each.name.lower() == raw["next"]),
+        sentence=raw["sentence"],
+        remedy=raw["remedy"],
+        about=raw.get("about", ""),
+        calls=frozenset(Call(each) for each in raw.get("calls", ())),
+        status=tuple(raw.get("status", ())),
+        header=(name, value),
+        sub_code=raw.get("sub-code", ""),
+        text=raw.get("text", ""),
+        html=raw.get("html"),
+        trouble=raw.get("trouble", ""),
+    )
+
+
+def _same(pattern: str, sub_code: str) -> bool:
+    if pattern.endswith("*"):
+        return sub_code.startswith(pattern[:-1])
+    return sub_code == pattern
+
+
+class _Known(dict[str, str]):
+    """A sentence's facts; one that is not known here stays visible as `…`."""
+
+    def __missing__(self, name: str) -> str:
+        return "…"
+
+
+if __name__ == "__main__":  # pragma: no cover
+    print(reference())  # noqa: T201

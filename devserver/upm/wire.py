@@ -1,0 +1,257 @@
+"""One request to one target: limits, cookies, proxy, and aiohttp's failures turned into ours, once.
+
+Nothing above this module mentions an exception of aiohttp. Credentials go to the target's own
+origin and nowhere else; redirects are never followed; every read is bounded in time and size.
+"""
+
+import os
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from devserver import __version__
+from devserver.errors import TargetError, TargetUnavailable
+from devserver.model import Target
+from devserver.upm import answers, causes
+from devserver.upm.causes import Call, Refusal, Trouble
+
+if TYPE_CHECKING:
+    from devserver.credentials import Credentials
+
+USER_AGENT = f"upm-dev/{__version__}"
+"""Never looks like a browser: those are asked for an Origin (upm-protocol.md §5.5)."""
+BODY_LIMIT = 16_000_000
+"""Bytes of an answer: the list of a large Jira is about one megabyte."""
+REQUEST_LIMIT = 30.0
+CONNECT_LIMIT = 10.0
+POOL = 100
+"""Connections of one process, to all targets together."""
+
+
+class AnswerLost(TargetUnavailable):
+    """The request went out and no whole answer came: it may have been carried out."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a target answered, read to its end or, where `cut`, as far as it came."""
+
+    call: Call
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    cut: bool = False
+
+    @cached_property
+    def document(self) -> dict[str, Any] | None:
+        """The body as a JSON object, where it is one."""
+        return answers.document(self.body)
+
+    @property
+    def is_html(self) -> bool:
+        kind = self.headers.get("Content-Type", "").lower()
+        return kind.startswith(("text/html", "application/xhtml")) and self.document is None
+
+
+@asynccontextmanager
+async def connections(*, ca_file: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    """One pool of connections for all targets, while the block runs.
+
+    Cookies are kept per target, not here: cookies know no port, and two products on localhost would
+    take each other's session away. Nor is `trust_env` used: aiohttp would look into netrc on every
+    request, and refuse ours where it finds an entry. *ca_file* is trusted beside the system's own.
+    """
+    context = ssl.create_default_context()
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    connector = aiohttp.TCPConnector(limit=POOL, ssl=context, keepalive_timeout=120.0)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT, "X-Atlassian-Token": "no-check"},
+        auto_decompress=True,
+    ) as session:
+        yield session
+
+
+class Wire:
+    """Sends requests below one target's base URL."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        target: Target,
+        credentials: "Credentials",
+        *,
+        limit: float = REQUEST_LIMIT,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.target = target
+        self.base = URL(target.url)
+        self.credentials = credentials
+        self._session = session
+        self._cookies = aiohttp.CookieJar(unsafe=True)
+        self._limit = limit
+        self._proxy = _proxy(self.base, os.environ if environ is None else environ)
+
+    async def ask(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | aiohttp.FormData | None = None,
+        anonymous: bool = False,
+        at_root: bool = False,
+        limit: float | None = None,
+    ) -> Answer:
+        """Send one request and read its answer.
+
+        *path* begins with a slash and is appended to the base URL (*at_root*: to its origin alone).
+        *limit* is in seconds. Raises TargetUnavailable where no answer came, AnswerLost where the
+        request may have arrived nevertheless.
+        """
+        base = self.base.origin() if at_root else self.base
+        url = URL(str(base).rstrip("/") + path, encoded=True)
+        if query:
+            url = url.update_query(query)
+        sent = CIMultiDict({"User-Agent": USER_AGENT, "X-Atlassian-Token": "no-check"})
+        sent.update(headers or {})
+        if not anonymous:
+            sent["Authorization"] = self.credentials.header()
+        cookies = self._cookies.filter_cookies(url)
+        if cookies and not anonymous:
+            sent["Cookie"] = "; ".join(f"{name}={each.value}" for name, each in cookies.items())
+        timeout = aiohttp.ClientTimeout(
+            total=self._limit if limit is None else limit, sock_connect=CONNECT_LIMIT
+        )
+        with self._translated(call):
+            async with self._session.request(
+                method,
+                url,
+                headers=sent,
+                data=data,
+                timeout=timeout,
+                allow_redirects=False,
+                **self._proxy,
+            ) as response:
+                if response.cookies and not anonymous:
+                    self._cookies.update_cookies(response.cookies, url)
+                body, cut = await _bounded(response)
+                return Answer(call, response.status, response.headers, body, cut)
+
+    def refused(self, answer: Answer, **facts: str) -> TargetError:
+        """The error that says why *answer* is not what was asked for."""
+        said = answer.document or {}
+        status = said.get("status")
+        inner = status if isinstance(status, dict) else {}
+        refusal = Refusal(
+            call=answer.call,
+            status=answer.status,
+            headers={name.lower(): value for name, value in answer.headers.items()},
+            sub_code=str(said.get("subCode") or inner.get("subCode") or ""),
+            text=answer.body[:4000].decode("utf-8", "replace"),
+            html=answer.is_html,
+        )
+        return self.explained(refusal, **facts)
+
+    def explained(self, refusal: Refusal, **facts: str) -> TargetError:
+        return causes.error(refusal, {**self._facts(), **facts})
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "target": self.target.name,
+            "url": self.target.url,
+            "user": self.target.user or "the configured user",
+            "host": self.base.host or "",
+            "port": str(self.base.port or ""),
+        }
+
+    @contextmanager
+    def _translated(self, call: Call) -> Iterator[None]:
+        try:
+            yield
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            trouble = _trouble(error)
+            refusal = Refusal(call=call, trouble=trouble, text=str(error))
+            told = self.explained(refusal)
+            if trouble in (Trouble.RESET, Trouble.TIMEOUT, Trouble.CUT):
+                raise AnswerLost(told.reason, remedy=told.remedy, code=told.code) from error
+            raise told from error
+
+
+def _trouble(error: Exception) -> Trouble:
+    """Which kind of trouble one of aiohttp's exceptions is; the order matters, they inherit."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return Trouble.CERTIFICATE
+        case aiohttp.ClientSSLError():
+            return Trouble.TLS
+        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
+            return Trouble.PROXY
+        case aiohttp.ClientConnectorDNSError():
+            return Trouble.DNS
+        case aiohttp.ConnectionTimeoutError():
+            return Trouble.UNREACHABLE
+        case TimeoutError():
+            return Trouble.TIMEOUT
+        case aiohttp.ClientConnectorError():
+            return Trouble.REFUSED
+        case aiohttp.ClientPayloadError():
+            return Trouble.CUT
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
+            return Trouble.RESET
+        case _:
+            return Trouble.NOT_HTTP
+
+
+async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    """The body as far as it came and fits, and whether something is missing."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > BODY_LIMIT:
+                response.close()
+                return b"".join(parts), True
+    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, TimeoutError):
+        # Status and headers are worth having: a 202 names its task in Location as well.
+        return b"".join(parts), True
+    return b"".join(parts), False
+
+
+def _proxy(base: URL, environ: Mapping[str, str]) -> dict[str, Any]:
+    """aiohttp's arguments for the proxy that the environment names for *base*, if any."""
+    if not any(name.lower().endswith("_proxy") for name in environ):
+        return {}
+    named = {
+        name[:-6].lower(): value
+        for name, value in environ.items()
+        if name.lower().endswith("_proxy") and value
+    }
+    proxy = named.get(base.scheme) or named.get("all")
+    if not proxy or _excepted(base.host or "", named.get("no", "")):
+        return {}
+    url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    arguments: dict[str, Any] = {"proxy": url.with_user(None)}
+    if url.user:
+        secret = aiohttp.encode_basic_auth(url.user, url.password or "")
+        arguments["proxy_headers"] = {"Proxy-Authorization": secret}
+    return arguments
+
+
+def _excepted(host: str, no_proxy: str) -> bool:
+    """Whether NO_PROXY names *host*: by itself, by a domain above it, or with `*`."""
+    names = (each.strip().lstrip(".").lower() for each in no_proxy.split(","))
+    return any(name in ("*", host) or host.endswith(f".{name}") for name in names if name)
