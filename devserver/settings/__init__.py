@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from devserver import colours
 from devserver.errors import UsageError
 from devserver.model import Diagnostic, Position, Severity, Target
 from devserver.settings import files
@@ -239,16 +240,7 @@ def _colour(layers: Layers, environ: Mapping[str, str]) -> bool | None:
     """What the user wants of colours, None where nothing was said (no-color.org)."""
     if (no_color := layers.best("no_color")) is not None:
         return not no_color.value
-    return colour_of(environ)
-
-
-def colour_of(environ: Mapping[str, str]) -> bool | None:
-    """What the environment says of colours: NO_COLOR, FORCE_COLOR, TERM=dumb; None: nothing."""
-    if environ.get("NO_COLOR"):
-        return False
-    if forced := environ.get("FORCE_COLOR"):
-        return forced not in ("0", "false")
-    return False if environ.get("TERM") == "dumb" else None
+    return colours.wish(environ)
 
 
 def _digest(root: Path, documents: Mapping[str, Any]) -> str:

@@ -1,0 +1,101 @@
+"""`upm-dev`: the commands by name, and the one place that shows an error and picks an exit code.
+
+A command's module is imported when the command runs, and imports what is heavy when it needs it:
+`--help` loads neither aiohttp nor lxml. Diagnostics and results go to stdout, all else to stderr.
+
+Exit codes: 0 fine, 1 a check failed, 2 usage or settings, 3 could not start, 4 target unavailable,
+5 credentials rejected, 6 refused, 7 not confirmed, 130 interrupted (`errors`).
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from click.exceptions import Exit, NoSuchCommand
+
+from devserver import __version__, colours
+from devserver.errors import INTERRUPTED, UpmDevError
+
+COMMANDS: Mapping[str, str] = {}
+"""Name (also the module's, with `_` for `-`) to what it does, in the order of `--help`.
+
+Each module has its click command as `command`.
+"""
+
+
+class Commands(click.Group):
+    """The commands of `COMMANDS`, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        from importlib import import_module
+
+        module = import_module(f"devserver.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as exc:
+            raise NoSuchCommand(exc.command_name, possibilities=COMMANDS, ctx=ctx) from exc
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table: importing them all would take longer than reading."""
+        if COMMANDS:
+            with formatter.section("Commands"):
+                formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UpmDevError as error:
+            _show(error)
+            raise Exit(error.exit_code) from error
+        except (KeyboardInterrupt, click.Abort) as exc:
+            raise Exit(INTERRUPTED) from exc
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each option can be set as UPM_DEV_<OPTION> in the environment or in .env.",
+)
+@click.version_option(__version__, prog_name="upm-dev", message="%(prog)s %(version)s")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Keep an Atlassian app descriptor live while it is being written.
+
+    Renders it from a template, validates it, serves it, registers it with a host's UPM on every
+    save, and says "confirmed" when the host has proved that it runs it.
+    """
+    ctx.color = colours.wish(os.environ)
+
+
+def _show(error: UpmDevError) -> None:
+    """Write what went wrong and what to do to stderr: two lines, more for mistakes in settings."""
+    from devserver import redact
+    from devserver.descriptor.visible import one_line
+    from devserver.settings import SettingsInvalid
+
+    if isinstance(error, SettingsInvalid):
+        from devserver.descriptor import report
+
+        wish = click.get_current_context().find_root().color
+        colour = colours.wanted(wish, sys.stderr)
+        shown = report.text(error.diagnostics, error.sources, colour=colour)
+        click.echo(redact.text(shown), err=True)
+        return
+    code = f" [{error.code}]" if error.code else ""
+    reason = one_line(redact.text(error.reason))
+    click.echo(f"{click.style('error', fg='red', bold=True)}{code}: {reason}", err=True)
+    if error.remedy:
+        click.echo(f"  {one_line(redact.text(error.remedy))}", err=True)

@@ -1,0 +1,29 @@
+"""What is asked on a terminal: may this run, what is the password. Nobody is asked in a script."""
+
+import sys
+from collections.abc import Callable
+
+import click
+
+
+def _somebody_there() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm() -> Callable[[str], bool] | None:
+    """Asks yes or no on stderr, no being the default; None where there is no terminal."""
+    if not _somebody_there():
+        return None
+    return lambda question: click.confirm(question, err=True)
+
+
+def secret() -> Callable[[str], str] | None:
+    """Asks for a secret without showing it; None where there is no terminal."""
+    if not _somebody_there():
+        return None
+
+    def prompt(question: str) -> str:
+        answer: str = click.prompt(question, hide_input=True, err=True)
+        return answer
+
+    return prompt

@@ -1,0 +1,1 @@
+"""The terminal face: `view` turns events into lines, `screen` writes them."""
