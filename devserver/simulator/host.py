@@ -1,0 +1,242 @@
+"""A simulated host at run time: its state, its clock, its jobs, and what tests ask of it."""
+
+import asyncio
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from random import Random
+
+from aiohttp import web
+
+from devserver.simulator import hooks, representations
+from devserver.simulator.faults import Fault, Script
+from devserver.simulator.gates import Caller, cookie_name
+from devserver.simulator.hooks import Callback, Sender
+from devserver.simulator.identity import Identity
+from devserver.simulator.installs import Installer, Job
+from devserver.simulator.lifecycle import Lifecycle
+from devserver.simulator.profile import Product, Profile
+from devserver.simulator.reach import Reach, open_session
+from devserver.simulator.refusal import Refusal
+from devserver.simulator.state import Plugin, State
+from devserver.simulator.users import DEFAULT_USERS, Role, User
+
+_log = logging.getLogger(__name__)
+
+KEPT = 10_000
+"""How many callbacks and exchanges are remembered."""
+
+
+class SimulatedHost:
+    """What `simulated_host` gives: a running host.
+
+    `url` is its base URL (`http://localhost:2990/jira`), `state` what it holds, `callbacks` what it
+    told apps, newest last.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        product: Product,
+        *,
+        port: int,
+        context: str,
+        users: tuple[User, ...] = DEFAULT_USERS,
+        reach: Reach,
+        random: Random,
+        install_time: float,
+        loopback_allowed: bool,
+    ) -> None:
+        self.profile = profile
+        self.product = product
+        self.port = port
+        self.context = context
+        self.origin = f"http://localhost:{port}"
+        self.url = f"{self.origin}{context}"
+        self.cookie = cookie_name(port)
+        self.reach = reach
+        self.install_time = install_time
+        self.random = random
+        self.state = State(profile, product, users=users, random=random)
+        self.identity = Identity(product.name, random)
+        self.faults = Script(random)
+        self.callbacks: deque[Callback] = deque(maxlen=KEPT)
+        self.skew = 0.0
+        self.down_until = 0.0
+        self._session = open_session(reach)
+        self._sender = Sender(self._session, reach)
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._changed: list[asyncio.Future[None]] = []
+        self._summaries: dict[str, tuple[Plugin, str]] = {}
+        self.lifecycle = Lifecycle(
+            self.state,
+            self.me,
+            self._session,
+            self._sender,
+            self.faults,
+            clock=self.now,
+            spawn=self.spawn,
+            told=self._told,
+            disturb=self.disturb,
+        )
+        self.installer = Installer(
+            self.state,
+            self.lifecycle,
+            reach,
+            self.faults,
+            clock=self.now,
+            install_time=install_time,
+            loopback_allowed=loopback_allowed,
+            restart=self.disturb,
+        )
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """Of the product: version and build number."""
+        return self.product.versions[self.profile.era]
+
+    @property
+    def me(self) -> hooks.Host:
+        """How it introduces itself to apps."""
+        return hooks.Host(
+            base_url=self.url,
+            product=self.product.name,
+            server_version=self.version[1],
+            description=f"Simulated Atlassian {self.product.title} at {self.url}",
+            identity=self.identity,
+        )
+
+    async def public_key(self) -> str:
+        """As payloads and `consumer-info` have it: PEM in the XML era, bare base64 for Connect."""
+        if self.profile.callbacks == "jwt":
+            return await self.identity.public_base64()
+        return await self.identity.public_pem()
+
+    def now(self) -> float:
+        """The host's clock: seconds since the epoch, skewed where a fault says so."""
+        return time.time() + self.skew
+
+    # Jobs
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run *work* in the background; `close` ends what is left."""
+        job = asyncio.get_running_loop().create_task(self._job(work))
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+
+    def run(self, job: Job, caller: Caller) -> None:
+        """Start an accepted installation; somebody who is no system administrator learns only
+        then that it is not theirs to do (upm-protocol.md §2.2)."""
+        permitted = caller.may(Role.SYSADMIN)
+        self.spawn(self._run(job, permitted=permitted))
+
+    async def _run(self, job: Job, *, permitted: bool) -> None:
+        try:
+            await self.installer.run(job, permitted=permitted)
+        except Exception as error:
+            # Whatever it was, the task ends: clients poll without a limit.
+            _log.exception("the installation of %s crashed", job.task.source)
+            crashed = Refusal("upm.plugin.error.unexpected.exception", type(error).__name__)
+            self.state.tasks.fail(job.task.id, crashed, self.now())
+
+    def summaries(self) -> Iterator[str]:
+        """The plugins' summaries as JSON, made once for each version of a plugin: 10,000 of them
+        would otherwise take a second for each listing."""
+        for key, plugin in self.state.plugins.items():
+            known = self._summaries.get(key)
+            if known is None or known[0] is not plugin:
+                body = representations.summary(plugin, self.context, self.url)
+                known = (plugin, json.dumps(body, separators=(",", ":")))
+                self._summaries[key] = known
+            yield known[1]
+
+    def referral(self) -> str:
+        """The number under which a 500 would be found in the log."""
+        return f"{self.random.getrandbits(128):032x}"
+
+    async def _job(self, work: Awaitable[None]) -> None:
+        await work
+        self.changed()
+
+    async def close(self) -> None:
+        """Stop all jobs and hang up."""
+        jobs = tuple(self._jobs)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await self._session.close()
+        await self.identity.close()
+
+    # What went on
+
+    def changed(self) -> None:
+        """Wake whoever waits for something."""
+        waiting, self._changed = self._changed, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def _told(self, callback: Callback) -> None:
+        self.callbacks.append(callback)
+        self.changed()
+
+    async def wait(self, condition: Callable[[], bool], *, within: float = 5.0) -> None:
+        """Wait until *condition* holds. Raises TimeoutError after *within* seconds."""
+        async with asyncio.timeout(within):
+            while not condition():
+                future = asyncio.get_running_loop().create_future()
+                self._changed.append(future)
+                await future
+
+    async def installed(
+        self, key: str, version: str | None = None, *, within: float = 5.0
+    ) -> Plugin:
+        """Wait until the app is installed (with that version), and return it."""
+
+        def there() -> bool:
+            plugin = self.state.plugins.get(key)
+            return plugin is not None and version in (None, plugin.app.version)
+
+        await self.wait(there, within=within)
+        return self.state.plugins[key]
+
+    async def called_back(
+        self, event: str, key: str | None = None, *, count: int = 1, within: float = 5.0
+    ) -> list[Callback]:
+        """Wait until *event* was sent *count* times (to that app), and return these calls."""
+
+        def sent() -> list[Callback]:
+            return [
+                each for each in self.callbacks if each.event == event and key in (None, each.app)
+            ]
+
+        await self.wait(lambda: len(sent()) >= count, within=within)
+        return sent()
+
+    # Faults
+
+    def script(self, *faults: Fault) -> None:
+        """Have these go wrong from now on, beside what is scripted already."""
+        self.faults.add(faults)
+
+    def disturb(self, fault: Fault) -> None:
+        """Carry out a fault that concerns the host as a whole: `restart`, `clock-skew`."""
+        if fault.kind == "clock-skew":
+            self.skew = fault.ms / 1000
+        elif fault.kind == "restart":
+            self.restart(memory=fault.memory, down_ms=fault.down_ms)
+
+    def restart(self, *, memory: bool = True, down_ms: int = 0) -> None:
+        """Play a restart: tokens, tasks and sessions are gone; without *memory* the apps too."""
+        self.state.restart(memory=memory)
+        self.down_until = time.monotonic() + down_ms / 1000
+        self.changed()
+
+    @property
+    def starting(self) -> bool:
+        return time.monotonic() < self.down_until
+
+
+HOST = web.AppKey("HOST", SimulatedHost)
