@@ -1,0 +1,1 @@
+"""Host to app: who really called, and what it said."""

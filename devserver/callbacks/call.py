@@ -1,0 +1,55 @@
+"""A call from a host, and what we found about it, as values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devserver.model import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request as the host made it.
+
+    `url` is what the host was told to call: our public base URL, then path and query as they came.
+    It is never built from `Host`, which whoever calls can choose. `headers` are looked up in any
+    case.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+    def header(self, name: str) -> str:
+        wanted = name.lower()
+        return next((v for k, v in self.headers.items() if k.lower() == wanted), "")
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """The JSON object of the body; empty where there is none."""
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def said(self, name: str) -> str | None:
+        """A text of the body."""
+        value = self.says.get(name)
+        return value if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Who called. `reason` says why it is not genuine, and never holds a secret.
+
+    `key` is the app that the body speaks of: hosts do not sign bodies, so it proves nothing alone.
+    """
+
+    verdict: Verdict
+    event: str
+    reason: str | None = None
+    target: str | None = None
+    key: str | None = None

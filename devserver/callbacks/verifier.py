@@ -1,0 +1,244 @@
+"""Who called: the target whose own key signed this request, or nobody that we know.
+
+Keys, issuers and algorithms come from the configured targets (`consumer-info`, `/keys/{kid}`, the
+secret that an earlier proved call shared), never from the call itself.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from devserver.callbacks import connect, oauth
+from devserver.callbacks.call import Call, Finding
+from devserver.callbacks.memory import Nonces, Secrets
+from devserver.errors import TargetError
+from devserver.model import Verdict
+
+REFETCH = 1.0
+"""Seconds between two questions for one target's key: a host that restarted may have a new one, and
+a flood of forged calls must not become a flood of ours."""
+ASK = 5.0
+"""Seconds a target may take to tell its key."""
+
+
+class Identity(Protocol):
+    """A target's consumer key and public key."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def public_key_pem(self) -> str: ...
+
+
+class Host(Protocol):
+    """What we ask a target: `upm.client.Upm` is one."""
+
+    async def identity(self, *, limit: float | None = None) -> Identity: ...
+    async def install_key(self, key_id: str, *, limit: float | None = None) -> str | None: ...
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a target has told us about itself, and when it was last asked (monotonic)."""
+
+    host: Host
+    identity: Identity | None = None
+    keys: dict[str, str] = field(default_factory=dict)
+    asked: float = float("-inf")
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_Candidate = tuple[str, Identity]
+_Found = tuple[str | None, Verdict, str | None]
+"""Target, verdict, reason."""
+
+
+class Verifier:
+    """Says of each callback which target it comes from, if from any.
+
+    `hosts` maps the names of targets to what can be asked of them.
+    """
+
+    def __init__(self, hosts: Mapping[str, Host]) -> None:
+        self._known = {name: _Known(host) for name, host in hosts.items()}
+        self._nonces = Nonces(2 * oauth.WINDOW)
+        self._secrets = Secrets()
+
+    async def prepare(self) -> None:
+        """Load the cryptography and ask for the keys ahead of the first callback."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.to_thread(_load))
+            for known in self._known.values():
+                tasks.create_task(self._ask(known))
+
+    async def verify(self, call: Call, event: str, *, base_url: str) -> Finding:
+        """What is to be held of *call*, which came in for *event* of the app at *base_url*.
+
+        A call counts once: the same one again is a replay. Never raises for what the caller sent.
+        """
+        await asyncio.to_thread(_load)
+        if call.header("Authorization").lower().startswith("oauth"):
+            target, verdict, reason = await self._oauth(call)
+        else:
+            target, verdict, reason = await self._jwt(call, event, base_url)
+        key = call.said("key")
+        if verdict is Verdict.GENUINE and target is not None:
+            secret = call.said("sharedSecret")
+            if key and secret:
+                self._secrets.learn(target, key, secret)
+        return Finding(verdict=verdict, event=event, reason=reason, target=target, key=key)
+
+    async def _oauth(self, call: Call) -> _Found:
+        signed = oauth.claimed(call)
+        if isinstance(signed, str):
+            return _forged(signed)
+        if (wrong := oauth.untimely(signed, time.time())) is not None:
+            return _forged(wrong)
+        tried = False
+        async for name, identity in self._candidates(signed.consumer_key):
+            tried = True
+            if oauth.is_signed_by(call, signed, identity.public_key_pem):
+                if not self._nonces.use(signed.consumer_key, signed.timestamp, signed.nonce):
+                    return _forged("its nonce was used before: it is a copy of an earlier call")
+                return _who(name, signed.consumer_key, call)
+        if tried:
+            return _forged(
+                f"the key of {signed.consumer_key} did not sign {oauth.base_string(call)}; "
+                "a proxy may have changed the address on the way"
+            )
+        return self._nobody(signed.consumer_key)
+
+    async def _jwt(self, call: Call, event: str, base_url: str) -> _Found:
+        token = connect.claimed(call)
+        if token is None:
+            return self._unsigned(call, event)
+        if isinstance(token, str):
+            return _forged(token)
+        tried = False
+        lacks_secret = False
+        async for name, identity in self._candidates(token.issuer):
+            tried = True
+            lacks_secret = token.algorithm == "HS256" and not self._shared(name, call)
+            try:
+                claims = await self._claims(token, name, identity, call)
+            except connect.BadSignature:
+                continue
+            if isinstance(claims, str):
+                return _forged(claims)
+            if (wrong := connect.mismatch(claims, call, base_url, token.algorithm)) is not None:
+                return _forged(wrong)
+            if not self._nonces.use(token.raw):
+                return _forged("its token was used before: it is a copy of an earlier call")
+            return _who(name, token.issuer, call)
+        if lacks_secret:
+            return None, Verdict.UNVERIFIABLE, "it is signed with a secret that we never learnt"
+        if tried:
+            return _forged(f"{token.issuer} did not sign its token")
+        return self._nobody(token.issuer)
+
+    async def _claims(
+        self, token: connect.Token, name: str, identity: Identity, call: Call
+    ) -> dict[str, object] | str:
+        if token.algorithm == "HS256":
+            return connect.verified(token, self._shared(name, call), token.issuer)
+        try:
+            return connect.verified(token, [identity.public_key_pem], token.issuer)
+        except connect.BadSignature:
+            key = await self._install_key(self._known[name], token.key_id)
+            return connect.verified(token, [key] if key else [], token.issuer)
+
+    def _shared(self, target: str, call: Call) -> tuple[str, ...]:
+        return self._secrets.of(target, call.said("key") or "")
+
+    def _unsigned(self, call: Call, event: str) -> _Found:
+        key = call.said("key") or ""
+        if event != "installed" or any(self._secrets.of(name, key) for name in self._known):
+            return _forged("it is not signed")
+        return (
+            None,
+            Verdict.UNVERIFIABLE,
+            "hosts without signed install do not sign the first installed call: it proves nothing",
+        )
+
+    def _nobody(self, claimed: str) -> _Found:
+        silent = sorted(name for name, known in self._known.items() if known.identity is None)
+        if silent:
+            names = ", ".join(silent)
+            return None, Verdict.UNVERIFIABLE, f"{names} did not tell the key that it signs with"
+        ours = ", ".join(
+            f"{name} is {known.identity.key}"
+            for name, known in self._known.items()
+            if known.identity is not None
+        )
+        return _forged(f"it is signed as {claimed}, which is no target of ours ({ours})")
+
+    async def _candidates(self, claimed: str) -> AsyncIterator[_Candidate]:
+        """The targets called *claimed*: as we know them, then as they say when asked anew."""
+        before = self._named(claimed)
+        for candidate in before:
+            yield candidate
+        for candidate in await self._renewed(claimed):
+            if candidate not in before:
+                yield candidate
+
+    def _named(self, claimed: str) -> list[_Candidate]:
+        return [
+            (name, known.identity)
+            for name, known in self._known.items()
+            if known.identity is not None and known.identity.key == claimed
+        ]
+
+    async def _renewed(self, claimed: str) -> list[_Candidate]:
+        """Ask the targets who they are, until one says *claimed*; the others are not waited for.
+
+        Where some said so before, only they are asked: they may have a new key.
+        """
+        before = self._named(claimed)
+        names = [name for name, _ in before] or list(self._known)
+        asking = {asyncio.create_task(self._ask(self._known[name])) for name in names}
+        try:
+            while asking and self._named(claimed) in ([], before):
+                _, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in asking:
+                task.cancel()
+            if asking:
+                await asyncio.wait(asking)
+        return self._named(claimed)
+
+    async def _ask(self, known: _Known) -> None:
+        async with known.lock:
+            if time.monotonic() - known.asked < REFETCH:
+                return
+            # One that does not answer stays unknown: the finding says so.
+            with suppress(TargetError):
+                known.identity = await known.host.identity(limit=ASK)
+            known.asked = time.monotonic()
+
+    async def _install_key(self, known: _Known, key_id: str) -> str | None:
+        if key_id and key_id not in known.keys:
+            with suppress(TargetError):
+                found = await known.host.install_key(key_id, limit=ASK)
+                if found:
+                    known.keys = {**dict(list(known.keys.items())[-9:]), key_id: found}
+        return known.keys.get(key_id)
+
+
+def _forged(reason: str) -> _Found:
+    return None, Verdict.FORGED, reason
+
+
+def _who(target: str, issuer: str, call: Call) -> _Found:
+    """Genuine, unless the body speaks for another host than the one that signed."""
+    client = call.said("clientKey")
+    if client is not None and client != issuer:
+        return _forged(f"it is signed as {issuer}, and its body says {client}")
+    return target, Verdict.GENUINE, None
+
+
+def _load() -> None:
+    """Import what takes a tenth of a second; in a thread, once."""
+    import oauthlib.oauth1.rfc5849.signature  # noqa: F401
