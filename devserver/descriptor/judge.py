@@ -1,0 +1,167 @@
+"""From a rendered text to a verdict: parse, run the rules, place what they found.
+
+Errors are placed at once; the rest when asked for, which `serve` does once the install is on its
+way: placing costs more than finding.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
+
+from devserver.descriptor.describe import describe
+from devserver.descriptor.document import Context, Document, Flaw, Parsed, Place, Point, Problem
+from devserver.descriptor.ignores import ignored
+from devserver.descriptor.rules import Rule, rules_for
+from devserver.model import Descriptor, Diagnostic, Edit, Position, Severity
+
+Placer = Callable[[Point], Position]
+Found = tuple[str, Severity, Problem]
+Hushed = Callable[[str, Point], bool]
+
+MAX_DIAGNOSTICS = 1000
+"""More of them help nobody, and placing costs time."""
+
+
+class Examined:
+    """What is known of one descriptor: its text, its value where it is good, what is wrong."""
+
+    def __init__(
+        self,
+        text: str | None,
+        *,
+        errors: tuple[Diagnostic, ...] = (),
+        descriptor: Descriptor | None = None,
+        document: Document | None = None,
+        later: Callable[[], tuple[Diagnostic, ...]] = tuple,
+    ) -> None:
+        self.text = text
+        self.errors = errors
+        self.descriptor = descriptor
+        self.document = document
+        self._later = later
+
+    def warnings(self) -> tuple[Diagnostic, ...]:
+        """Everything below an error, placed, in source order; worked out at the first call."""
+        return self._warnings
+
+    @cached_property
+    def _warnings(self) -> tuple[Diagnostic, ...]:
+        return self._later()
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Errors and the rest, in source order."""
+        return tuple(sorted((*self.errors, *self.warnings()), key=_order))
+
+
+def judge(
+    text: str,
+    body: bytes,
+    is_json: bool,
+    flaws: tuple[Flaw, ...],
+    placer: Placer,
+    context: Context,
+) -> Examined:
+    """Examine a text that is rendered already; *placer* leads from it to the user's files."""
+    parsed = parse(text, is_json, context)
+    flaws = (*flaws, *parsed.flaws)
+    document = parsed.document
+    if document is None:
+        return failed(text, flaws, placer)
+    found: list[Found] = [
+        (flaw.code, flaw.severity, flaw.problem) for flaw in flaws
+    ]
+    later: list[Rule] = []
+    for each in rules_for(document.kind):
+        if each.severity is not Severity.ERROR:
+            later.append(each)
+            continue
+        problems = _run(each, document)
+        found += problems
+        if each.code == "G007" and any(severity is Severity.ERROR for _, severity, _ in problems):
+            found, later = problems, []
+            break
+    hushed = ignored(text, document)
+    found = [each for each in found if not hushed(each[0], document.locate(each[2].at))]
+    errors = [each for each in found if each[1] is Severity.ERROR]
+    placed = (_place(*each, document, placer) for each in errors[:MAX_DIAGNOSTICS])
+    return Examined(
+        text,
+        errors=tuple(sorted(placed, key=_order)),
+        descriptor=None if errors else describe(document, body),
+        document=document,
+        later=partial(_warn, document, found, later, hushed, placer),
+    )
+
+
+def parse(text: str, is_json: bool, context: Context) -> Parsed:
+    if is_json:
+        from devserver.descriptor import json
+
+        return json.parse(text, context)
+    from devserver.descriptor import xml
+
+    return xml.parse(text, context)
+
+
+def _warn(
+    document: Document,
+    found: list[Found],
+    rules: Iterable[Rule],
+    hushed: Hushed,
+    placer: Placer,
+) -> tuple[Diagnostic, ...]:
+    """Run the rules that could wait; place what they find and what was found before."""
+    rest = [each for each in found if each[1] is not Severity.ERROR]
+    for each in rules:
+        rest += [
+            each for each in _run(each, document) if not hushed(each[0], document.locate(each[2].at))
+        ]
+    placed = (_place(*each, document, placer) for each in rest[:MAX_DIAGNOSTICS])
+    return tuple(sorted(placed, key=_order))
+
+
+def _run(each: Rule, document: Document) -> list[Found]:
+    return [
+        (each.code, problem.severity or each.severity, problem) for problem in each.check(document)
+    ]
+
+
+def failed(text: str | None, flaws: tuple[Flaw, ...], placer: Placer) -> Examined:
+    placed = [_place(f.code, f.severity, f.problem, None, placer) for f in flaws]
+    return Examined(
+        text,
+        errors=tuple(each for each in placed if each.is_error),
+        later=lambda: tuple(each for each in placed if not each.is_error),
+    )
+
+
+def _place(
+    code: str, severity: Severity, problem: Problem, document: Document | None, placer: Placer
+) -> Diagnostic:
+    def position(place: Place) -> Position:
+        if document is not None:
+            return placer(document.locate(place))
+        return placer(place if isinstance(place, Point) else Point(1, 1))
+
+    here = position(problem.at)
+    notes = [*problem.notes]
+    for words, place in problem.also:
+        there = position(place)
+        where = f"line {there.line}, column {there.column}"
+        notes.append(f"{words} {where}" if there.file == here.file else f"{words} {there}")
+    edit = None
+    if problem.edit is not None:
+        edit = Edit(position(problem.edit.at), len(problem.edit.old), problem.edit.new)
+    return Diagnostic(
+        code=code,
+        severity=severity,
+        message=problem.message,
+        position=here,
+        fix=problem.fix,
+        notes=tuple(notes),
+        edit=edit,
+    )
+
+
+def _order(diagnostic: Diagnostic) -> tuple[Position, str]:
+    return (diagnostic.position, diagnostic.code)
