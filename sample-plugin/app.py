@@ -1,0 +1,59 @@
+"""The app behind the descriptor: two pages, and the webhook that a host calls on installation.
+
+Started by `upm-dev serve`, which hands it what is not its own; by hand: `python app.py`.
+"""
+
+import json
+import logging
+import os
+from html import escape
+
+from aiohttp import web
+
+PORT = int(os.environ.get("PORT", "3000"))
+
+routes = web.RouteTableDef()
+
+
+def page(title: str, text: str) -> web.Response:
+    """A page as it stands in the host's frame."""
+    return web.Response(
+        text=f"<!doctype html><title>{escape(title)}</title><h1>{escape(title)}</h1><p>{escape(text)}",
+        content_type="text/html",
+    )
+
+
+@routes.get("/hello")
+async def hello(request: web.Request) -> web.Response:
+    """The general page; the host says in the query who looks at it."""
+    return page("Hello World", f"Hello, {request.query.get('user_id', 'whoever you are')}!")
+
+
+@routes.get("/greet")
+async def greet(_: web.Request) -> web.Response:
+    """Where the web item leads."""
+    return page("Greetings", "You came by the web item.")
+
+
+@routes.post("/installed")
+async def installed(request: web.Request) -> web.Response:
+    """The webhook. upm-dev has checked the signature before it hands the call on."""
+    try:
+        payload = await request.json()
+        host = payload["baseUrl"]
+    except (json.JSONDecodeError, KeyError, TypeError) as exc:
+        raise web.HTTPBadRequest(text="this is no remote_plugin_installed") from exc
+    logging.info("installed on %s", host)
+    return web.Response(status=204)
+
+
+def app() -> web.Application:
+    """The app with its routes."""
+    made = web.Application()
+    made.add_routes(routes)
+    return made
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    web.run_app(app(), host="localhost", port=PORT, print=None, access_log=None)
