@@ -65,6 +65,8 @@ class Fault:
     code: str = "upm.plugin.error.unexpected.error"
     """error: the subCode."""
     message: str = ""
+    after: bool = False
+    """reset, status, html: the request is carried out first, and only its answer is lost."""
     memory: bool = True
     """restart: whether plugins survive it."""
     down_ms: int = 0
@@ -138,6 +140,7 @@ def _typed(name: str, value: Any) -> Any:
         "probability": (int, float),
         "headers": dict,
         "memory": bool,
+        "after": bool,
     }
     kind = expected.get(name, str)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -162,7 +165,7 @@ def from_header(text: str, stage: str) -> Fault:
             table["headers"][name] = value
         elif field_name in ("skip", "times", "ms", "status", "down_ms"):
             table[field_name] = _number(name, value)
-        elif field_name == "memory":
+        elif field_name in ("memory", "after"):
             table[field_name] = value.lower() == "true"
         elif field_name not in ("stage", "kind", "headers", "probability", "pattern"):
             table[field_name] = value

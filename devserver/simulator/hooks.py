@@ -60,6 +60,18 @@ class Callback:
     timed_out: bool = False
     tls: bool = False
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "app": self.app,
+            "event": self.event,
+            "url": self.url,
+            "status": self.status,
+            "ms": round(self.ms, 1),
+            "time": self.time,
+            "error": self.error,
+            "body": self.body,
+        }
+
     @property
     def accepted(self) -> bool:
         return self.status in ACCEPTED

@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from random import Random
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from devserver.simulator.gates import Caller, cookie_name
 from devserver.simulator.hooks import Callback, Sender
 from devserver.simulator.identity import Identity
 from devserver.simulator.installs import Installer, Job
+from devserver.simulator.journal import Journal
 from devserver.simulator.lifecycle import Lifecycle
 from devserver.simulator.profile import Product, Profile
 from devserver.simulator.reach import Reach, open_session
@@ -48,6 +49,8 @@ class SimulatedHost:
         random: Random,
         install_time: float,
         loopback_allowed: bool,
+        journal: Journal,
+        names: Iterable[str] = (),
     ) -> None:
         self.profile = profile
         self.product = product
@@ -55,6 +58,8 @@ class SimulatedHost:
         self.context = context
         self.origin = f"http://localhost:{port}"
         self.url = f"{self.origin}{context}"
+        self.names = frozenset({"localhost", "127.0.0.1", "::1", *names})
+        """What a `Host` header may call us, for pages and for `/_simulator/`."""
         self.cookie = cookie_name(port)
         self.reach = reach
         self.install_time = install_time
@@ -62,6 +67,8 @@ class SimulatedHost:
         self.state = State(profile, product, users=users, random=random)
         self.identity = Identity(product.name, random)
         self.faults = Script(random)
+        self.journal = journal
+        self.form_token = f"{random.getrandbits(128):032x}"
         self.callbacks: deque[Callback] = deque(maxlen=KEPT)
         self.skew = 0.0
         self.down_until = 0.0
@@ -168,6 +175,7 @@ class SimulatedHost:
         await asyncio.gather(*jobs, return_exceptions=True)
         await self._session.close()
         await self.identity.close()
+        self.journal.close()
 
     # What went on
 

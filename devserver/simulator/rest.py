@@ -21,6 +21,9 @@ from devserver.simulator.users import Role
 CALLER = web.RequestKey("CALLER", Caller)
 STRUCK = web.RequestKey("STRUCK", tuple[Fault, ...])
 """Faults that struck this request and that the handler itself carries out."""
+STAGE = web.RequestKey("STAGE", str)
+FAULTS = web.RequestKey("FAULTS", tuple[str, ...])
+"""For the journal: where in the protocol this request stands, and what was done to it."""
 
 LARGEST_JSON = 1 << 20
 

@@ -1,26 +1,24 @@
 """The simulated host's server: routes, the order of the gates, ports, and `simulated_host`."""
 
 import ipaddress
-import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from random import Random, SystemRandom
 
 from aiohttp import web
 
 from devserver.errors import CannotStart, PortInUse
-from devserver.simulator import answers, gates, platform, rest
-from devserver.simulator.answers import Refused
+from devserver.simulator import control, platform, rest
 from devserver.simulator.faults import Fault
+from devserver.simulator.faulty import faulty
 from devserver.simulator.host import HOST, SimulatedHost
+from devserver.simulator.journal import Journal
+from devserver.simulator.middle import answered, gated, journaled
 from devserver.simulator.profile import Profile, load_product, load_profile
 from devserver.simulator.reach import Reach
 from devserver.simulator.users import DEFAULT_USERS, User
-
-_log = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BOTH_LOOPBACKS = ("127.0.0.1", "::1")
 
@@ -51,51 +49,9 @@ def routes(context: str) -> list[web.RouteDef]:
         web.get(f"{context}/plugins/servlet/oauth/consumer-info{slash}", platform.consumer_info),
         web.post(f"{context}/rest/pat/{{api:1\\.0|latest}}/tokens{slash}", platform.personal_token),
         web.get("/keys/{kid}", platform.install_key),
+        *control.ROUTES,
         web.get(f"{api}/{{key:[^/]+}}{slash}", rest.without_suffix),
     ]
-
-
-@web.middleware
-async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every refusal and every failure becomes an answer of the kind a host gives."""
-    host = request.app[HOST]
-    try:
-        return await handler(request)
-    except Refused as refused:
-        return refused.response
-    except web.HTTPMethodNotAllowed as error:
-        return answers.empty(405, {"Allow": ",".join(sorted(error.allowed_methods))})
-    except web.HTTPException as error:
-        if error.status >= 400:
-            return answers.empty(error.status)
-        raise
-    except ConnectionError:
-        raise  # nobody is there to be answered
-    except Exception:
-        referral = host.referral()
-        _log.exception("%s %s failed; referral number %s", request.method, request.path, referral)
-        return answers.internal_error("An unexpected error occurred.", referral)
-
-
-@web.middleware
-async def gated(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The gates before a handler, in a real host's order (upm-protocol.md §5)."""
-    host = request.app[HOST]
-    caller = gates.log_in(request, host.state, host.url, host.cookie)
-    request[rest.CALLER] = caller
-    request[rest.STRUCK] = ()
-    exempt = host.profile.multipart_exempt and rest.content_type(request).startswith("multipart/")
-    gates.check_xsrf(request, host.origin, exempt=exempt)
-    try:
-        response = await handler(request)
-    except Refused as refused:
-        response = refused.response
-    if caller.user is not None:
-        response.headers["X-Seraph-LoginReason"] = "OK"
-        if caller.by == "password" and not caller.cookie:
-            sid = host.state.users.basic_session(caller.name)
-            response.set_cookie(host.cookie, sid, path="/", httponly=True, samesite="Lax")
-    return response
 
 
 async def dress(request: web.Request, response: web.StreamResponse) -> None:
@@ -105,7 +61,7 @@ async def dress(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def make_app(host: SimulatedHost) -> web.Application:
-    app = web.Application(middlewares=[answered, gated], client_max_size=1 << 20)
+    app = web.Application(middlewares=[journaled, answered, faulty, gated], client_max_size=1 << 20)
     app[HOST] = host
     app.add_routes(routes(host.context))
     app.on_response_prepare.append(dress)
@@ -180,6 +136,8 @@ async def simulated_host(
     seed: int | None = None,
     allow_fetch: Iterable[str] = (),
     allow_loopback: bool = False,
+    log: Path | None = None,
+    allow_hosts: Iterable[str] = (),
 ) -> AsyncIterator[SimulatedHost]:
     """Run a simulated host while the block runs.
 
@@ -193,6 +151,8 @@ async def simulated_host(
         seed: makes tokens, ids and faults repeatable.
         allow_fetch: networks, beside loopback, from which descriptors may be fetched.
         allow_loopback: let a Cloud profile take http and local URLs.
+        allow_hosts: names, beside localhost, under which the pages may be opened.
+        log: a file that every exchange is appended to, as JSON Lines.
 
     Raises PortInUse, CannotStart, UsageError.
     """
@@ -219,6 +179,8 @@ async def simulated_host(
         random=random,
         install_time=install_time,
         loopback_allowed=allow_loopback,
+        journal=Journal(log),
+        names=(*hosts, *allow_hosts),
     )
     host.script(*faults)
     async with AsyncExitStack() as stack:

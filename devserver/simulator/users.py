@@ -38,7 +38,6 @@ DEFAULT_USERS = (
 class Session:
     user: str
     sudo_until: float = 0.0
-    form_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,7 @@ class Users:
 
     def open_session(self, user: str, *, sudo_until: float = 0.0) -> str:
         cookie = f"{self._random.getrandbits(128):032X}"
-        form_token = f"{self._random.getrandbits(128):032x}"
-        self._sessions[cookie] = Session(user, sudo_until, form_token)
+        self._sessions[cookie] = Session(user, sudo_until)
         while len(self._sessions) > SESSIONS:
             self._sessions.popitem(last=False)
         return cookie
