@@ -37,6 +37,8 @@ class _Offer:
     revision: Revision
     descriptor: Descriptor
     seen_at: float
+    forced: bool = False
+    """Register it even where it runs already."""
 
 
 class Registrar:
@@ -76,6 +78,11 @@ class Registrar:
 
     # -- asked from outside -----------------------------------------------------------------------
 
+    @property
+    def installed(self) -> tuple[str, ...]:
+        """The keys that we put on the target and have not taken away."""
+        return tuple(self._keys)
+
     def offer(self, revision: Revision, seen_at: float) -> None:
         """Make *revision* the one to bring; *seen_at* is the `time.monotonic()` of the look."""
         self._offer = _Offer(revision, revision.descriptors[self.target.name], seen_at)
@@ -84,10 +91,15 @@ class Registrar:
     def again(self) -> None:
         """Register the newest revision once more; the user asks, so even after a rejection."""
         self._warm.rejected = None
-        self._runs = None
         if newest := self._offer or self._taken:
-            self._offer = replace(newest, seen_at=time.monotonic())
+            self._offer = replace(newest, seen_at=time.monotonic(), forced=True)
             self._stirred.set()
+
+    @property
+    def posted(self) -> Descriptor | None:
+        """What the target was last told to fetch: it has to stay fetchable for a while."""
+        attempt = self._attempt
+        return attempt.descriptor if attempt and attempt.posted is not None else None
 
     async def run(self) -> None:
         """Register what is offered, for ever; ends on cancellation alone."""
@@ -154,7 +166,7 @@ class Registrar:
             self._begin(offer)
         if self._warm.rejected is not None:
             raise self._warm.rejected
-        if self._runs == descriptor.canonical:
+        if self._runs == descriptor.canonical and not offer.forced:
             self._tell(TargetState.CONFIRMED, by=Proof.UNCHANGED)
             return
         uri = self._where.descriptor(self.target.name, descriptor)

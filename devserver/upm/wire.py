@@ -8,7 +8,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from devserver import __version__
+from devserver import __version__, redact
 from devserver.errors import TargetError, TargetUnavailable
 from devserver.model import Target
 from devserver.upm import answers, causes
@@ -165,7 +165,14 @@ class Wire:
         return self.explained(refusal, **facts)
 
     def explained(self, refusal: Refusal, **facts: str) -> TargetError:
-        return causes.error(refusal, {**self._facts(), **facts})
+        """The error of the table for *refusal*; what the target repeats of our secrets is masked."""
+        secrets = self.credentials.secrets
+        safe = replace(
+            refusal,
+            text=redact.text(refusal.text, secrets),
+            headers={name: redact.text(each, secrets) for name, each in refusal.headers.items()},
+        )
+        return causes.error(safe, {**self._facts(), **facts})
 
     def _facts(self) -> dict[str, str]:
         return {
