@@ -17,10 +17,9 @@ routes = web.RouteTableDef()
 
 def page(title: str, text: str) -> web.Response:
     """A page as it stands in the host's frame."""
-    return web.Response(
-        text=f"<!doctype html><title>{escape(title)}</title><h1>{escape(title)}</h1><p>{escape(text)}",
-        content_type="text/html",
-    )
+    heading = escape(title)
+    html = f"<!doctype html><title>{heading}</title><h1>{heading}</h1><p>{escape(text)}</p>"
+    return web.Response(text=html, content_type="text/html")
 
 
 @routes.get("/hello")
