@@ -76,9 +76,10 @@ def recognise(data: bytes, name: str, media_type: str, kinds: tuple[str, ...]) -
     """The XML or JSON app in *data*, or why no handler takes it. (JARs: `jars.read`.)"""
     kind = media_type.partition(";")[0].strip().lower()
     lower = name.lower()
-    if kind in ("application/xml", "text/xml") or lower.endswith(".xml"):
+    json_type = kind == "application/json"
+    if kind in ("application/xml", "text/xml") or (lower.endswith(".xml") and not json_type):
         return _xml(data, kinds)
-    if kind == "application/json" or lower.endswith(".json") or data.lstrip()[:1] == b"{":
+    if json_type or lower.endswith(".json") or data.lstrip()[:1] == b"{":
         return _json(data, kinds)
     return unknown_type(name)
 

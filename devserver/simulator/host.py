@@ -125,6 +125,17 @@ class SimulatedHost:
         """The host's clock: seconds since the epoch, skewed where a fault says so."""
         return time.time() + self.skew
 
+    def safe_mode(self, wanted: bool, *, keep: bool, user: str) -> None:
+        """Enter or leave safe mode, and tell the apps that this switches."""
+        before = dict(self.state.plugins)
+        if wanted:
+            self.state.enter_safe_mode(user=user, now=self.now())
+        else:
+            self.state.leave_safe_mode(keep=keep, user=user, now=self.now())
+        for key, plugin in self.state.plugins.items():
+            if plugin.enabled != before[key].enabled:
+                self.lifecycle.tell_switched(plugin, user)
+
     # Jobs
 
     def spawn(self, work: Awaitable[None]) -> None:
@@ -136,12 +147,12 @@ class SimulatedHost:
     def run(self, job: Job, caller: Caller) -> None:
         """Start an accepted installation; somebody who is no system administrator learns only
         then that it is not theirs to do (upm-protocol.md §2.2)."""
-        permitted = caller.may(Role.SYSADMIN)
-        self.spawn(self._run(job, permitted=permitted))
+        self.spawn(self.run_now(job, caller))
 
-    async def _run(self, job: Job, *, permitted: bool) -> None:
+    async def run_now(self, job: Job, caller: Caller) -> None:
+        """The same, and wait for its end."""
         try:
-            await self.installer.run(job, permitted=permitted)
+            await self.installer.run(job, permitted=caller.may(Role.SYSADMIN))
         except Exception as error:
             # Whatever it was, the task ends: clients poll without a limit.
             _log.exception("the installation of %s crashed", job.task.source)

@@ -94,7 +94,7 @@ class Lifecycle:
         changed = self._state.set_enabled(key, enabled, user=user, now=self._clock())
         plugin = self._state.plugins[key]
         if changed:
-            self._tell_switched(plugin, user)
+            self.tell_switched(plugin, user)
         return plugin
 
     def uninstall(self, key: str, user: str) -> Plugin:
@@ -108,7 +108,8 @@ class Lifecycle:
             self._spawn(self._tell(replace(plugin, enabled=False), events, user))
         return plugin
 
-    def _tell_switched(self, plugin: Plugin, user: str) -> None:
+    def tell_switched(self, plugin: Plugin, user: str) -> None:
+        """Tell a remote app that it was enabled or disabled."""
         if not plugin.app.kind.remote:
             return
         event = "enabled" if plugin.enabled else "disabled"

@@ -248,6 +248,24 @@ class State:
         self.before_safe_mode = {}
         self.note("Left safe mode", user, now)
 
+    def set_setting(self, key: str, value: bool, *, user: str, now: float) -> None:
+        """Change a setting; unknown and locked ones stay as they are."""
+        if key == "connectDeveloperListingsEnabled":
+            if self.settings.private_listings is None or self.profile.listings_locked:
+                return
+            self.settings.private_listings = value
+        elif key in self.settings.values:
+            self.settings.values[key] = value
+        else:
+            return
+        self.note(f"Set {key} to {str(value).lower()}", user, now)
+
+    def cancel_restart(self, key: str) -> bool:
+        """Forget what waits for a restart; whether anything did."""
+        plugin = self.plugins[key]
+        self.plugins[key] = replace(plugin, restart=None, pending=None)
+        return plugin.restart is not None
+
     def shown_settings(self) -> Mapping[str, bool]:
         """What `GET /settings` lists."""
         shown = dict(self.settings.values)
