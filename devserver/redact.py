@@ -32,11 +32,18 @@ SECRET_HEADERS = frozenset(
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Cookie: a=b; c=d  (to the end of the line: any of them may be a session)
     (re.compile(r"(?i)\b((?:set-)?cookie['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+"), rf"\1{MASK}"),
-    # Authorization: Digest username="x", response="y"
+    # Authorization: OAuth oauth_token="x", oauth_signature="y": quotes are part of it
+    (
+        re.compile(
+            r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?(?:oauth|digest)\s)[^\r\n']+"
+        ),
+        rf"\1{MASK}",
+    ),
+    # Authorization: Basic YWRtaW46YWRtaW4=
     (
         re.compile(
             r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?"
-            r"(?:(?:basic|bearer|jwt|oauth|digest|negotiate)\s+)?)[^\r\n']+?(?=['\"]?(?:[\r\n}]|$))"
+            r"(?:(?:basic|bearer|jwt|negotiate)\s+)?)(?!\s*(?:oauth|digest)\s)[^\r\n'\"]+"
         ),
         rf"\1{MASK}",
     ),
@@ -48,12 +55,16 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # a JSON web token by its shape
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
     # http://user:pass@host; a port is no password
-    (re.compile(r"(://[^/\s:@\"'<>]*:)(?!\d+(?:[/?#\s]|$))[^\s@\"'<>]+@"), rf"\1{MASK}@"),
-    (re.compile(r"(://)[^/\s:@\"'<>?#]+@"), rf"\1{MASK}@"),
+    (
+        re.compile(r"(://[^/\s:@\"'<>]{0,256}:)(?!\d+(?:[/?#\s]|$))[^\s@\"'<>]{1,256}@"),
+        rf"\1{MASK}@",
+    ),
+    (re.compile(r"(://)[^/\s:@\"'<>?#]{1,256}@"), rf"\1{MASK}@"),
     # "sharedSecret": "x", password = 'x'
     (
         re.compile(
-            rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])((?:(?!\2)[^\\\r\n]|\\.)+)(?=\2)"
+            rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])"
+            r"((?:(?!\2)[^\\\r\n]|\\.){1,4096})(?=\2)"
         ),
         rf"\1\2{MASK}",
     ),
@@ -160,7 +171,6 @@ def _forms(secret: str) -> Iterable[str]:
     """A secret as it stands in text, URLs, JSON, XML and headers."""
     import json
     from urllib.parse import quote, quote_plus
-    from xml.sax.saxutils import escape
 
     if not secret:
         return
@@ -171,9 +181,11 @@ def _forms(secret: str) -> Iterable[str]:
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
-    yield escape(secret)
-    yield escape(secret, {'"': "&quot;", "'": "&#39;"})
-    yield escape(secret, {'"': "&#34;", "'": "&#39;"})
+    marked = secret.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    yield marked
+    for double in ("&quot;", "&#34;"):
+        for single in ("'", "&#39;", "&#x27;", "&apos;"):
+            yield marked.replace('"', double).replace("'", single)
     yield from _base64(secret)
 
 

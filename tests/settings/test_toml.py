@@ -65,7 +65,7 @@ def test_every_value_of_a_document_has_its_place() -> None:
         (("server", "hosts", 1, 1), 9, 7, "2"),
         (("server", "hosts", 2, "y", "z"), 9, 30, '"}"'),
         (("app", "literal"), 16, 11, "'''"),
-        (("app", "table", "deep", "er"), 18, 48, "1979"),
+        (("app", "table", "deep", "er"), 18, 44, "1979"),
         (("targets", "my jira", "url"), 21, 7, "'http"),
         (("many", 1, "sub", "k"), 27, 5, "2"),
     ]:

@@ -1,0 +1,179 @@
+"""Redaction: whatever leaves the process has no secret in it."""
+
+import json
+from base64 import b64encode
+from html import escape
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devserver import redact
+from devserver.redact import MASK, Redactor
+
+SECRET = "hunter2/ä\"<'%&+ x"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        quote(SECRET),
+        quote(SECRET, safe=""),
+        quote_plus(SECRET),
+        json.dumps(SECRET),
+        json.dumps({"x": SECRET}, ensure_ascii=False),
+        escape(SECRET),
+        repr(SECRET),
+        b64encode(SECRET.encode()).decode(),
+        *(b64encode(f"{user}:{SECRET}".encode()).decode() for user in ("a", "bo", "bob", "admin")),
+    ],
+)
+def test_a_known_secret_in_every_form(form: str) -> None:
+    """By value, and as URLs, JSON, XML and headers spell it."""
+    shown = Redactor([SECRET]).text(f"before {form} after")
+
+    assert shown.startswith("before ")
+    assert shown.endswith(" after")
+    assert MASK in shown
+    assert "hunter2" not in shown
+    assert b64encode(SECRET.encode()).decode()[8:16] not in shown
+
+
+def test_a_short_secret_is_masked_only_where_it_stands_alone() -> None:
+    """ "test" is no part of "latest"."""
+    redactor = Redactor(["test", ""])
+
+    assert redactor.text("the latest test: test-1 /test/") == "the latest ***: ***-1 /***/"
+
+
+def test_secrets_are_added_as_they_turn_up() -> None:
+    """From then on, and the redactor itself shows none."""
+    redactor = Redactor()
+    assert redactor.text("correct horse") == "correct horse"
+
+    redactor.add("correct horse")
+
+    assert redactor.text("correct horse") == MASK
+    assert "horse" not in repr(redactor)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Authorization: Basic YWRtaW46YWRtaW4=", "Authorization: Basic ***"),
+        ("authorization: Digest username=x, response=y", "authorization: Digest ***"),
+        ("Proxy-Authorization: secretish", "Proxy-Authorization: ***"),
+        (
+            "{'Authorization': 'Basic YWRtaW46YWRtaW4=', 'b': 'c'}",
+            "{'Authorization': 'Basic ***', 'b': 'c'}",
+        ),
+        (
+            "curl -H 'Authorization: Bearer abc.d' http://h",
+            "curl -H 'Authorization: Bearer ***' http://h",
+        ),
+        ('Authorization: OAuth oauth_token="abc", oauth_x="y"', "Authorization: OAuth ***"),
+        ("sent Basic YWRtaW46YWRtaW4= to it", "sent Basic *** to it"),
+        ("basic authentication is on", "basic authentication is on"),
+        ("JWT eyJhbGciOiJI.eyJpc3MiOiJ4.c2lnbmF0dXJl", "JWT ***"),
+        ("at eyJhbGciOiJI.eyJpc3MiOiJ4.c2lnbmF0dXJl.", "at ***."),
+        ("/installed?jwt=abc&lic=x", "/installed?jwt=***&lic=x"),
+        ("POST /rest/plugins/1.0/?token=-123456", "POST /rest/plugins/1.0/?token=***"),
+        ("upm-token: -123456", "upm-token: ***"),
+        ("Cookie: JSESSIONID=1; a=b", "Cookie: ***"),
+        ("Set-Cookie: JSESSIONID=1; Path=/\r\nX: y", "Set-Cookie: ***\r\nX: y"),
+        ("JSESSIONID=12AB, x", "JSESSIONID=***, x"),
+        ('{"sharedSecret": "abc", "key": "x"}', '{"sharedSecret": "***", "key": "x"}'),
+        ('{\\"sharedSecret\\":\\"abc\\"}', '{\\"sharedSecret\\":\\"***\\"}'),
+        ("shared_secret = 'a\\'b'", "shared_secret = '***'"),
+        ("password=abc&x=y", "password=***&x=y"),
+        ("os_password=abc", "os_password=***"),
+        ("UPM_DEV_JIRA_PASSWORD=abc", "UPM_DEV_JIRA_PASSWORD=***"),
+        ("  password: abc", "  password: ***"),
+        ("http://bob:hunter2@h/x", "http://bob:***@h/x"),
+        ("http://bob:hun/ter2@h/x", "http://bob:***@h/x"),
+        ("https://token@h/x", "https://***@h/x"),
+        ("http://localhost:2990/x@y", "http://localhost:2990/x@y"),
+        ("http://h/?mail=a@b", "http://h/?mail=a@b"),
+        ("invalid token: expired", "invalid token: expired"),
+        ("the password is wrong", "the password is wrong"),
+        ('password-command = "pass show"', 'password-command = "pass show"'),
+        ("http://h:8000/a.xml?target=jira&rev=ab", "http://h:8000/a.xml?target=jira&rev=ab"),
+        ("a\n-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\nb", "a\n***\nb"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc", "***"),
+    ],
+)
+def test_what_looks_like_a_secret(text: str, shown: str) -> None:
+    """By its shape; what merely speaks of secrets stays readable."""
+    found = redact.text(text)
+
+    assert "abc" not in found
+    assert found == shown
+    assert redact.text(found) == found
+
+
+def test_headers() -> None:
+    """The scheme stays, since it says which kind of credentials went out."""
+    sent = {
+        "Authorization": "Basic YWRtaW46YWRtaW4=",
+        "Cookie": "a=b",
+        "X-Atlassian-Token": "no-check",
+        "upm-token": "-1",
+        "Referer": "http://h/?jwt=abc",
+        "X-Note": "is hunter2hunter2",
+    }
+
+    assert Redactor(["hunter2hunter2"]).headers(sent) == {
+        "Authorization": "Basic ***",
+        "Cookie": "***",
+        "X-Atlassian-Token": "no-check",
+        "upm-token": "***",
+        "Referer": "http://h/?jwt=***",
+        "X-Note": "is ***",
+    }
+
+
+def test_documents() -> None:
+    """Members by their name, strings by what is in them; other values stay as they are."""
+    payload = {
+        "key": "com.acme",
+        "sharedSecret": "abc",
+        "publicKey": "MIIB",
+        "nested": [{"password": "abc", "n": 1}, "http://a:b@h", None, True],
+        "secret": None,
+        "hunter2hunter2": b"raw",
+    }
+
+    assert Redactor(["hunter2hunter2"]).document(payload) == {
+        "key": "com.acme",
+        "sharedSecret": "***",
+        "publicKey": "MIIB",
+        "nested": [{"password": "***", "n": 1}, "http://a:***@h", None, True],
+        "secret": None,
+        "***": b"raw",
+    }
+
+
+@given(st.text(min_size=8, max_size=30), st.text(max_size=20), st.text(max_size=20))
+def test_any_secret_anywhere(secret: str, before: str, after: str) -> None:
+    """A secret of eight characters or more is gone, whatever it is and wherever it stands."""
+    if secret in before + after or secret in MASK * 4:
+        return
+
+    shown = redact.text(f"{before} {secret} {after}", [secret])
+
+    assert secret not in shown
+
+
+@given(st.text(alphabet="password=:'\"\\ eyJ.@/httpBasic-\n&", max_size=80))
+def test_redaction_is_quick_and_total(text: str) -> None:
+    """No text makes it raise."""
+    redact.text(text)
+    redact.document({text: text})
+
+
+def test_a_long_line_does_not_stall_it() -> None:
+    """A megabyte of the worst text takes less than the test's own limit by far."""
+    for worst in ("://a:", "password=", "eyJ", "Basic ", "a:b@", "\\'", "cookie: "):
+        redact.text(worst * 20_000)
