@@ -165,7 +165,7 @@ class Wire:
         return self.explained(refusal, **facts)
 
     def explained(self, refusal: Refusal, **facts: str) -> TargetError:
-        """The error of the table for *refusal*; what the target repeats of our secrets is masked."""
+        """The table's error for *refusal*; what the target repeats of our secrets is masked."""
         secrets = self.credentials.secrets
         safe = replace(
             refusal,

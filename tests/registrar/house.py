@@ -127,6 +127,7 @@ async def house(
     keep: bool = False,
     request_limit: float = 2.0,
     run: bool = True,
+    prepared: bool = False,
 ) -> AsyncIterator[House]:
     """Our public port and a registrar for each of *hosts*, running while the block runs."""
     async with AsyncExitStack() as stack:
@@ -170,11 +171,11 @@ async def house(
             who = Credentials(origin=origin, user="admin", secret=secret, source="the test")
             upms[name] = Upm(session, target, who, limit=request_limit)
             made.registrars.append(
-                Registrar(
-                    target, upms[name], bus, where=Where(made.url), keep=keep, limits=limits
-                )
+                Registrar(target, upms[name], bus, where=Where(made.url), keep=keep, limits=limits)
             )
         verifier.append(Verifier(upms))
+        if prepared:
+            await verifier[0].prepare()
         if not run:
             yield made
             return

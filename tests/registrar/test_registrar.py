@@ -201,7 +201,7 @@ async def test_nobody_came(host: SimulatedHost) -> None:
 async def test_a_restart_in_the_middle_is_registered_again(host: SimulatedHost) -> None:
     """A host that restarts during an install forgets it; it is asked again."""
     host.script(Fault(kind="restart", stage="poll", times=1, memory=False, down_ms=200))
-    async with house(host) as our:
+    async with house(host, prepared=True) as our:
         our.save()
 
         await our.until(CONFIRMED)
@@ -298,11 +298,13 @@ async def test_asking_again_registers_the_same_revision(host: SimulatedHost) -> 
 
 async def test_targets_do_not_wait_for_one_another(host: SimulatedHost) -> None:
     """A target that hangs delays nobody else."""
-    async with simulated_host(port=0, faults=[Fault(kind="hang", stage="any")]) as hanging:
-        async with house(host, hanging, names=("jira", "slow")) as our:
-            our.save()
+    async with (
+        simulated_host(port=0, faults=[Fault(kind="hang", stage="any")]) as hanging,
+        house(host, hanging, names=("jira", "slow")) as our,
+    ):
+        our.save()
 
-            event = await our.until(CONFIRMED, within=2.0)
+        event = await our.until(CONFIRMED, within=2.0)
 
     assert event.ms is not None
 

@@ -36,7 +36,9 @@ def token(value: str = "-42") -> bytes:
 
 def accepted(path: str = "/jira/rest/plugins/1.0/pending/1b2c", **more: str) -> bytes:
     """The 202 of an installation (upm-protocol.md §2.3)."""
-    body = f'{{"type":"INSTALL","pingAfter":1,"status":{{"done":false}},"links":{{"self":"{path}"}}}}'
+    body = (
+        f'{{"type":"INSTALL","pingAfter":1,"status":{{"done":false}},"links":{{"self":"{path}"}}}}'
+    )
     return answer(202, body, **more)
 
 

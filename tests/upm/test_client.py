@@ -1,4 +1,4 @@
-"""The client against a host whose bytes are written down: what it sends, what it makes of answers."""
+"""The client against a host whose bytes are written down: what it sends, and what it reads."""
 
 import base64
 import json
@@ -254,9 +254,9 @@ async def test_cookies_are_kept_for_one_target() -> None:
 async def test_identity_is_read_without_credentials() -> None:
     """`consumer-info` is anonymous, and a bare key is given its PEM lines."""
     xml = "<consumer><key>jira:1</key><publicKey>MIIB</publicKey></consumer>"
-    async with scripted([answer(200, xml, kind="application/xml")]) as host:
-        async with upm_of(host.url) as upm:
-            identity = await upm.identity()
+    reply = answer(200, xml, kind="application/xml")
+    async with scripted([reply]) as host, upm_of(host.url) as upm:
+        identity = await upm.identity()
 
     assert identity.key == "jira:1"
     assert "-----BEGIN PUBLIC KEY-----\nMIIB\n" in identity.public_key_pem

@@ -1,0 +1,366 @@
+"""Who really called: genuine calls of every era, and every way to forge one that we thought of.
+
+The calls are made here with oauthlib and PyJWT, or by hand where those refuse to make them.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from oauthlib.oauth1 import SIGNATURE_RSA, Client
+
+from devserver.callbacks import verifier as module
+from devserver.callbacks.call import Call, Finding
+from devserver.callbacks.qsh import qsh
+from devserver.callbacks.verifier import Verifier
+from devserver.errors import TargetUnavailable
+from devserver.model import Verdict
+from devserver.upm.answers import Identity
+
+BASE = "http://localhost:8000"
+URL = f"{BASE}/installed?user_key=admin"
+BODY = {"key": "com.example.app", "clientKey": "jira:1", "eventType": "installed"}
+SECRET = "a-shared-secret-that-is-long-enough-for-hs256"
+
+
+@cache
+def private_key(number: int) -> RSAPrivateKey:
+    del number
+    return generate_private_key(65537, 2048)
+
+
+def private_pem(key: RSAPrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def public_pem(key: RSAPrivateKey) -> str:
+    return (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
+
+
+@dataclass
+class Host:
+    """A host as the verifier sees it: what it says of itself, and how often it was asked."""
+
+    key: str = "jira:1"
+    signs_with: int = 0
+    keys: dict[str, str] = field(default_factory=dict)
+    silent: bool = False
+    asked: int = 0
+
+    async def identity(self, *, limit: float | None = None) -> Identity:
+        assert limit
+        self.asked += 1
+        if self.silent:
+            raise TargetUnavailable("nobody is there")
+        return Identity(self.key, public_pem(private_key(self.signs_with)))
+
+    async def install_key(self, key_id: str, *, limit: float | None = None) -> str | None:
+        assert limit
+        return self.keys.get(key_id)
+
+
+def oauth(
+    *,
+    url: str = URL,
+    key: int = 0,
+    consumer: str = "jira:1",
+    timestamp: int | None = None,
+    nonce: str | None = None,
+    body: dict[str, Any] | None = None,
+) -> Call:
+    """A webhook of the XML era, signed by oauthlib."""
+    client = Client(
+        consumer,
+        signature_method=SIGNATURE_RSA,
+        rsa_key=private_pem(private_key(key)),
+        timestamp=str(timestamp or int(time.time())),
+        nonce=nonce or str(time.monotonic_ns()),
+    )
+    _, headers, _ = client.sign(url, http_method="POST")
+    return Call(
+        method="POST",
+        url=url,
+        headers=dict(headers),
+        body=json.dumps(body or BODY).encode(),
+    )
+
+
+def claims(**more: Any) -> dict[str, Any]:
+    now = int(time.time())
+    made = {
+        "iss": "jira:1",
+        "iat": now,
+        "exp": now + 180,
+        "aud": [BASE],
+        "qsh": qsh("POST", URL, BASE),
+    }
+    return {name: value for name, value in {**made, **more}.items() if value is not None}
+
+
+def with_token(token: str, **body: str) -> Call:
+    said = {**BODY, **body}
+    return Call(
+        method="POST",
+        url=URL,
+        headers={"authorization": f"JWT {token}"},
+        body=json.dumps(said).encode(),
+    )
+
+
+def rs256(*, key: int = 0, kid: str = "", body: dict[str, str] | None = None, **more: Any) -> Call:
+    headers = {"kid": kid} if kid else None
+    token = jwt.encode(claims(**more), private_pem(private_key(key)), "RS256", headers=headers)
+    return with_token(token, **(body or {}))
+
+
+def hs256(secret: str = SECRET, **more: Any) -> Call:
+    return with_token(jwt.encode(claims(**{"aud": None, **more}), secret, "HS256"))
+
+
+async def verify(call: Call, *hosts: Host, event: str = "installed") -> Finding:
+    named = {f"host{number}": host for number, host in enumerate(hosts or (Host(),))}
+    return await Verifier(named).verify(call, event, base_url=BASE)
+
+
+async def test_a_webhook_of_the_xml_era_is_genuine() -> None:
+    """Signed with the key in the target's own consumer-info."""
+    found = await verify(oauth(), event="remote_plugin_installed")
+
+    assert found == Finding(
+        verdict=Verdict.GENUINE,
+        event="remote_plugin_installed",
+        target="host0",
+        key="com.example.app",
+    )
+
+
+async def test_the_right_target_is_named() -> None:
+    """Of several hosts, the one whose key signed."""
+    hosts = Host(key="other"), Host(), Host(key="third", silent=True)
+
+    assert (await verify(oauth(), *hosts)).target == "host1"
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (oauth(key=1), "did not sign"),
+        (oauth(consumer="stranger"), "no target of ours"),
+        (oauth(timestamp=int(time.time()) - 400), "behind our clock"),
+        (oauth(timestamp=int(time.time()) + 400), "ahead of our clock"),
+        (replace(oauth(), url=f"{BASE}/uninstalled"), "did not sign"),
+        (replace(oauth(), method="PUT"), "did not sign"),
+        (oauth(body={**BODY, "clientKey": "somebody"}), "its body says somebody"),
+        (replace(oauth(), headers={"Authorization": "OAuth nonsense"}), "no OAuth"),
+        (replace(oauth(), headers={"Authorization": 'OAuth oauth_nonce="1'}), "Authorization"),
+        (replace(oauth(), headers={}), ""),
+    ],
+)
+async def test_forged_webhooks(call: Call, says: str) -> None:
+    """Nothing but the target's own signature of this very request counts."""
+    found = await verify(call, event="remote_plugin_enabled")
+
+    assert found.verdict is Verdict.FORGED
+    assert says in (found.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("RSA-SHA1", "HMAC-SHA1"), "HMAC-SHA1"),
+        (('oauth_version="1.0"', 'oauth_version="2.0"'), "claims OAuth 2.0"),
+        (('oauth_timestamp="', 'oauth_timestamp="x'), "no number"),
+        (('oauth_signature="', 'oauth_signature="%21'), "did not sign"),
+    ],
+)
+async def test_a_bent_header(change: tuple[str, str], says: str) -> None:
+    """Each part of the header is held to."""
+    call = oauth()
+    header = call.header("Authorization").replace(*change)
+    found = await verify(replace(call, headers={"Authorization": header}))
+
+    assert found.verdict is Verdict.FORGED
+    assert says in (found.reason or "")
+
+
+async def test_a_copy_of_a_call_counts_once() -> None:
+    """The same nonce again is a replay, with OAuth and with JWT."""
+    verifier = Verifier({"jira": Host()})
+    for call in (oauth(), rs256()):
+        first = await verifier.verify(call, "installed", base_url=BASE)
+        second = await verifier.verify(call, "installed", base_url=BASE)
+
+        assert first.verdict is Verdict.GENUINE
+        assert second.verdict is Verdict.FORGED
+
+
+async def test_a_silent_target_leaves_it_open() -> None:
+    """Without a key nothing can be said, and that is said."""
+    found = await verify(oauth(), Host(silent=True))
+
+    assert found.verdict is Verdict.UNVERIFIABLE
+    assert "host0" in (found.reason or "")
+
+
+async def test_a_restarted_host_has_a_new_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is asked for anew when it does not fit, but not at every forged call."""
+    host = Host()
+    verifier = Verifier({"jira": host})
+    await verifier.verify(oauth(), "installed", base_url=BASE)
+    for _ in range(20):
+        await verifier.verify(oauth(key=1), "installed", base_url=BASE)
+    assert host.asked == 1
+
+    host.signs_with = 1
+    monkeypatch.setattr(module, "REFETCH", 0.0)
+    found = await verifier.verify(oauth(key=1), "installed", base_url=BASE)
+
+    assert found.verdict is Verdict.GENUINE
+
+
+async def test_a_signed_install_is_genuine() -> None:
+    """RS256 with the public key of consumer-info."""
+    assert (await verify(rs256())).verdict is Verdict.GENUINE
+
+
+async def test_a_key_of_its_own_for_installs() -> None:
+    """A host may sign installs with the key that it serves under `/keys/{kid}`."""
+    host = Host(keys={"k1": public_pem(private_key(1))})
+
+    assert (await verify(rs256(key=1, kid="k1"), host)).verdict is Verdict.GENUINE
+    assert (await verify(rs256(key=1, kid="k2"), host)).verdict is Verdict.FORGED
+
+
+def confused() -> Call:
+    """HS256 "signed" with the public key, made by hand: PyJWT refuses to."""
+    return by_hand({"alg": "HS256", "typ": "JWT"}, public_pem(private_key(0)).encode())
+
+
+def by_hand(header: dict[str, str], secret: bytes | None) -> Call:
+    def packed(value: bytes) -> str:
+        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+    signed = f"{packed(json.dumps(header).encode())}.{packed(json.dumps(claims()).encode())}"
+    mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest() if secret else b""
+    return with_token(f"{signed}.{packed(mac)}")
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (rs256(key=1), "did not sign"),
+        (rs256(iss="stranger"), "no target of ours"),
+        (rs256(aud=["https://other.example.com"]), "meant for https://other.example.com"),
+        (rs256(aud=None), "meant for None"),
+        (rs256(aud=[]), "meant for None"),
+        (rs256(exp=int(time.time()) - 100), "expired"),
+        (rs256(exp=None), "does not hold"),
+        (rs256(iss=None), "who issued it"),
+        (rs256(iat=int(time.time()) + 1000), "does not hold"),
+        (rs256(qsh=None), "has none"),
+        (rs256(qsh=qsh("POST", f"{BASE}/other", BASE)), "POST&/installed&user_key=admin"),
+        (rs256(body={"clientKey": "somebody"}), "its body says somebody"),
+        (by_hand({"alg": "none", "typ": "JWT"}, None), "signed with none"),
+        (by_hand({"alg": "HS512", "typ": "JWT"}, b"x"), "signed with HS512"),
+        (with_token("no.token"), "no JWT"),
+    ],
+)
+async def test_forged_tokens(call: Call, says: str) -> None:
+    """Algorithm, issuer, audience, time and request are all held to."""
+    found = await verify(call)
+
+    assert found.verdict is Verdict.FORGED
+    assert says in (found.reason or "")
+
+
+async def test_a_public_key_is_no_shared_secret() -> None:
+    """Algorithm confusion: a token "signed" with what everybody can read is not genuine."""
+    verifier = Verifier({"jira": Host()})
+    await verifier.verify(rs256(body={"sharedSecret": SECRET}), "installed", base_url=BASE)
+
+    found = await verifier.verify(confused(), "installed", base_url=BASE)
+
+    assert found.verdict is Verdict.FORGED
+
+
+async def test_the_previous_secret_signs_the_next_install() -> None:
+    """HS256 with what an earlier, proved install shared; its new secret counts from then on."""
+    verifier = Verifier({"jira": Host()})
+    shared = rs256(body={"sharedSecret": SECRET})
+    assert (await verifier.verify(shared, "installed", base_url=BASE)).verdict is Verdict.GENUINE
+
+    again = await verifier.verify(hs256(), "installed", base_url=BASE)
+    wrong = await verifier.verify(
+        hs256("another-one-of-the-same-length-1234567"), "enabled", base_url=BASE
+    )
+
+    assert again.verdict is Verdict.GENUINE
+    assert wrong.verdict is Verdict.FORGED
+
+
+async def test_a_secret_that_we_never_learnt() -> None:
+    """After our own restart an HS256 call can neither be proved nor called forged."""
+    assert (await verify(hs256())).verdict is Verdict.UNVERIFIABLE
+
+
+async def test_the_first_unsigned_install_proves_nothing() -> None:
+    """Old Connect hosts do not sign it; and once a secret is known, they have to."""
+    bare = Call(method="POST", url=URL, headers={}, body=json.dumps(BODY).encode())
+    verifier = Verifier({"jira": Host()})
+
+    first = await verifier.verify(bare, "installed", base_url=BASE)
+    await verifier.verify(rs256(body={"sharedSecret": SECRET}), "installed", base_url=BASE)
+    later = await verifier.verify(bare, "installed", base_url=BASE)
+
+    assert first.verdict is Verdict.UNVERIFIABLE
+    assert later.verdict is Verdict.FORGED
+
+
+async def test_a_secret_of_an_unproved_call_is_not_learnt() -> None:
+    """Else whoever comes first could sign as the target for ever after."""
+    verifier = Verifier({"jira": Host()})
+    body = json.dumps({**BODY, "sharedSecret": SECRET}).encode()
+    bare = Call(method="POST", url=URL, headers={}, body=body)
+    await verifier.verify(bare, "installed", base_url=BASE)
+
+    assert (
+        await verifier.verify(hs256(), "enabled", base_url=BASE)
+    ).verdict is Verdict.UNVERIFIABLE
+
+
+async def test_preparing_asks_for_the_keys() -> None:
+    """So that the first callback finds them there; a silent target does not matter."""
+    hosts = {"jira": Host(), "slow": Host(silent=True)}
+    verifier = Verifier(hosts)
+
+    await verifier.prepare()
+    found = await verifier.verify(oauth(), "installed", base_url=BASE)
+
+    assert found.verdict is Verdict.GENUINE
+    assert hosts["jira"].asked == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[1]", b"{" * 5000])
+async def test_a_body_that_says_nothing(body: bytes) -> None:
+    """What was signed is proved all the same; whom it concerns is then unknown."""
+    found = await verify(replace(oauth(), body=body))
+
+    assert found.verdict is Verdict.GENUINE
+    assert found.key is None
