@@ -13,7 +13,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
+_DECLARED = re.compile(
+    rb"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']"""
+)
 _DECLARED_TEXT = re.compile(
     r"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']"""
 )
@@ -26,29 +28,9 @@ def decode(data: bytes, *, xml: bool) -> tuple[str | None, tuple[Flaw, ...]]:
 
     None where it cannot be read: then one of the flaws is an error that says which byte.
     """
-    encoding, flaws = "utf-8", []
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            encoding, data = name, data[len(mark) :]
-            flaws.append(
-                _remark(f"the file starts with a byte order mark ({name})", "save it without")
-            )
-            break
-    else:
-        if data[:2] in (b"<\x00", b"\x00<", b"{\x00", b"\x00{"):
-            encoding = "utf-16-be" if data[:1] == b"\x00" else "utf-16-le"
-        elif xml and (found := _DECLARED.match(data)):
-            declared = found[1].decode()
-            try:
-                encoding = codecs.lookup(declared).name
-            except LookupError:
-                column = found.start(1) - (data.rfind(b"\n", 0, found.start(1)) + 1) + 1
-                line = data.count(b"\n", 0, found.start(1)) + 1
-                return None, (_error(f'unknown encoding "{declared}"', Point(line, column)),)
-    if not encoding.startswith(("utf-16", "utf-32")) and encoding not in ("utf-8", "ascii"):
-        flaws.append(_remark(f"the file is declared as {encoding}", "save it as UTF-8"))
-    elif encoding.startswith(("utf-16", "utf-32")) and len(flaws) == 0:
-        flaws.append(_remark(f"the file is {encoding}", "save it as UTF-8"))
+    encoding, data, flaws = _encoding(data, xml)
+    if encoding is None:
+        return None, flaws
     try:
         text = data.decode(encoding)
     except (UnicodeError, ValueError) as exc:
@@ -62,11 +44,35 @@ def decode(data: bytes, *, xml: bool) -> tuple[str | None, tuple[Flaw, ...]]:
         return None, (
             _error("the file holds a NUL character: it is not a text", point_of(text, nul)),
         )
-    if xml and encoding in ("utf-8", "ascii") and (found_text := _DECLARED_TEXT.match(text)):
-        declared = found_text[1].lower()
-        if declared not in ("utf-8", "utf8", "us-ascii", "ascii") and data[:1] == b"<":
-            flaws += _mismatch(declared, encoding, point_of(text, found_text.start(1)))
-    return text, tuple(flaws)
+    return text, flaws
+
+
+def _encoding(data: bytes, xml: bool) -> tuple[str | None, bytes, tuple[Flaw, ...]]:
+    """How to decode what follows the byte order mark; None where the declaration makes no sense."""
+    for mark, name in _MARKS:
+        if data.startswith(mark):
+            remark = _remark(f"the file starts with a byte order mark ({name})", "save it without")
+            return name, data[len(mark) :], (remark,)
+    if data[:2] in (b"<\x00", b"\x00<", b"{\x00", b"\x00{"):
+        name = "utf-16-be" if data[:1] == b"\x00" else "utf-16-le"
+        return name, data, (_remark(f"the file is {name}", "save it as UTF-8"),)
+    found = _DECLARED.match(data) if xml else None
+    if found is None:
+        return "utf-8", data, ()
+    declared = found[1].decode()
+    before = data[: found.start(1)].decode("ascii", "replace")
+    try:
+        name = codecs.lookup(declared).name
+    except LookupError:
+        flaw = _error(f'unknown encoding "{declared}"', point_of(before, len(before)))
+        return None, data, (flaw,)
+    if name in ("utf-8", "ascii"):
+        return "utf-8", data, ()
+    if name.startswith(("utf-16", "utf-32")):  # it could not have been read so far if it were
+        message = f"declared as {declared}, but the bytes are not"
+        flaw = _error(message, point_of(before, len(before)))
+        return None, data, (flaw,)
+    return name, data, (_remark(f"the file is declared as {declared}", "save it as UTF-8"),)
 
 
 def encoding_of(text: str) -> str:
@@ -86,15 +92,6 @@ def point_of(text: str, offset: int) -> Point:
             break
         line, start = line + 1, found.end()
     return Point(line, offset - start + 1)
-
-
-def _mismatch(declared: str, encoding: str, at: Point) -> list[Flaw]:
-    if codecs.lookup(declared).name == encoding:
-        return []
-    problem = Problem(
-        at, f"declared as {declared}, but the bytes are {encoding}", "declare UTF-8"
-    )
-    return [Flaw("G006", problem, Severity.INFO)]
 
 
 def _remark(message: str, fix: str) -> Flaw:

@@ -14,7 +14,7 @@ from devserver.descriptor.project import Project
 from devserver.model import Kind, Severity
 
 PLACEHOLDER = re.compile(
-    r"\$\{[^}]*\}|\{\{.*?\}\}|<%.*?%>|\{%.*?%\}|%\{[^}]*\}|@[A-Za-z][\w.-]*@|%%?[A-Z_]{3,}%%?"
+    r"\$\{[^}]*\}|\{\{.*?\}\}|<%.*?%>|\{%.*?%\}|%\{[^}]*\}|@[A-Za-z][\w.-]*@|%%?[A-Za-z][\w.]{2,}%%?|\{[A-Z][A-Z0-9_-]{2,}\}"
     r"|#\{[^}]*\}|\$symbol_\w+|\$[a-z]\w+\b"
 )
 """Text that some tool replaces later: Maven, Velocity, ACE, ERB, Django, Ant, autoconf."""
@@ -103,7 +103,8 @@ class Context:
     `product` (`jira`, `confluence`, ...), `profile` (`cloud`, `dc`, `connect`, `xml-era`) and
     `platform` (the product's major version) describe the host it is meant for; `built` is true for
     what is about to be deployed, when no placeholder may be left; `development` while it is served
-    from this machine; `fragment` where a part of a descriptor may stand by itself.
+    from this machine; `fragment` for a file that a host merges into a descriptor; `whole` where a
+    part of a descriptor is not enough.
     """
 
     product: str | None = None
@@ -112,6 +113,7 @@ class Context:
     built: bool = False
     development: bool = False
     fragment: bool = False
+    whole: bool = True
     project: Project | None = None
 
 
@@ -183,11 +185,31 @@ class Ignore:
 
 
 REMOTE_MODULES = frozenset(
-    """remote-plugin-container general-page admin-page profile-page configure-page dialog-page
-    issue-tab-page project-tab-page component-tab-page version-tab-page issue-panel-page
-    project-config-tab project-config-panel remote-web-panel remote-web-item remote-macro macro-page
-    page-macro remote-search-request-view remote-workflow-post-function webhook web-hook
-    entity-type""".split()
+    [
+        "remote-plugin-container",
+        "general-page",
+        "admin-page",
+        "profile-page",
+        "configure-page",
+        "dialog-page",
+        "issue-tab-page",
+        "project-tab-page",
+        "component-tab-page",
+        "version-tab-page",
+        "issue-panel-page",
+        "project-config-tab",
+        "project-config-panel",
+        "remote-web-panel",
+        "remote-web-item",
+        "remote-macro",
+        "macro-page",
+        "page-macro",
+        "remote-search-request-view",
+        "remote-workflow-post-function",
+        "webhook",
+        "web-hook",
+        "entity-type",
+    ]
 )
 """Elements that only a remote app has (descriptor-formats.md §2.2)."""
 
@@ -293,12 +315,12 @@ class JsonModule:
         """The value at *names* inside the module; the module itself where that is not there."""
         value: Json = self.value
         for name in names:
-            if isinstance(value, dict) and name in value:
-                value = value[name]
-            elif isinstance(value, list) and isinstance(name, int) and name < len(value):
-                value = value[name]
-            else:
+            there = (isinstance(value, dict) and name in value) or (
+                isinstance(value, list) and isinstance(name, int) and name < len(value)
+            )
+            if not there:
                 return In(self.path)
+            value = value[name]
         return In((*self.path, *names))
 
 
@@ -343,7 +365,7 @@ class JsonDocument:
             if isinstance(value, dict):
                 waiting += [((*path, name), each) for name, each in reversed(value.items())]
             elif isinstance(value, list):
-                waiting += [((*path, i), value[i]) for i in range(len(value) - 1, -1, -1)]
+                waiting += [((*path, i), each) for i, each in reversed([*enumerate(value)])]
 
     def locate(self, place: Place) -> Point:
         match place:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache
 
 from devserver.descriptor.decode import decode, encoding_of
-from devserver.descriptor.document import Context, Flaw, Point
+from devserver.descriptor.document import Context, Flaw
 from devserver.descriptor.judge import Examined, Placer, failed, judge
 from devserver.descriptor.template import Failure, SourceMap, Wanted, render, source_map
 from devserver.model import Position

@@ -7,7 +7,7 @@ or why it is no JSON.
 import json
 import re
 from collections.abc import Callable
-from json.decoder import scanstring
+from json import decoder
 from typing import Any
 
 from devserver.descriptor.decode import point_of
@@ -30,6 +30,7 @@ _WORD = re.compile(r"[A-Za-z_$][\w$-]*")
 _TOKEN = re.compile(r"\{\{.*?\}\}|\$\{[^}\r\n]*\}|<%.*?%>|\{%.*?%\}", re.DOTALL)
 _COMMENT = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_scan: Callable[[str, int, bool], tuple[str, int]] = vars(decoder)["scanstring"]
 _LITERALS = {"true": True, "false": False, "null": None}
 
 Path = tuple[str | int, ...]
@@ -88,7 +89,11 @@ def _measure(root: Any) -> None:
             each
             for value in level
             for each in (
-                value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+                value.values()
+                if isinstance(value, dict)
+                else value
+                if isinstance(value, list)
+                else ()
             )
             if isinstance(each, dict | list)
         ]
@@ -156,7 +161,16 @@ class _Scanner:
         if char == '"':
             return self._string(at)
         if number := _NUMBER.match(text, at):
-            if text[number.end() : number.end() + 1] not in ("", ",", "]", "}", " ", "\n", "\r", "\t"):
+            if text[number.end() : number.end() + 1] not in (
+                "",
+                ",",
+                "]",
+                "}",
+                " ",
+                "\n",
+                "\r",
+                "\t",
+            ):
                 raise self._stop(at, "this is no number", "write digits, or quote it")
             literal = number[0]
             if len(literal) > 400:
@@ -239,13 +253,19 @@ class _Scanner:
 
     def _string(self, at: int) -> tuple[str, int]:
         try:
-            value, end = scanstring(self.text, at + 1, True)
+            value, end = _scan(self.text, at + 1, True)
         except ValueError as exc:
             position = getattr(exc, "pos", at)
             message = getattr(exc, "msg", str(exc))
             if "control character" in message:
                 char = self.text[position : position + 1]
-                what = "a line break" if char in "\r\n" else "a tab" if char == "\t" else "a control character"
+                what = (
+                    "a line break"
+                    if char in "\r\n"
+                    else "a tab"
+                    if char == "\t"
+                    else "a control character"
+                )
                 raise self._stop(
                     position, f"{what} inside a string", r"write \n or \t, or close the string"
                 ) from exc
@@ -289,7 +309,9 @@ class _Scanner:
             return self._stop(at, f"{word} is no JSON number", "write a number or null")
         if word.lower() in ("true", "false", "null", "none"):
             right = {"none": "null"}.get(word.lower(), word.lower())
-            return self._stop(at, f"JSON spells it {right}", f"write {right}", edit=(at, word, right))
+            return self._stop(
+                at, f"JSON spells it {right}", f"write {right}", edit=(at, word, right)
+            )
         return self._stop(at, f"a value without quotes: {word[:40]}", f'write "{word[:40]}"')
 
     def _unexpected(self, at: int, wanted: str) -> _Stop:
@@ -308,7 +330,9 @@ class _Scanner:
             self.flaws.pop()
             return self._stop(at, "a template's directive stands here", "render it first")
         if word := _WORD.match(self.text, at):
-            return self._stop(at, f"{wanted} is needed here, not {word[0][:40]}", f'write "{word[0]}"')
+            return self._stop(
+                at, f"{wanted} is needed here, not {word[0][:40]}", f'write "{word[0]}"'
+            )
         return self._stop(at, f"{wanted} is needed here, not {char}", "")
 
     def _stop(
@@ -322,7 +346,5 @@ class _Scanner:
     ) -> _Stop:
         place = point_of(self.text, at)
         places = ((also[0], point_of(self.text, also[1])),) if also else ()
-        replacement = (
-            Replacement(point_of(self.text, edit[0]), edit[1], edit[2]) if edit else None
-        )
+        replacement = Replacement(point_of(self.text, edit[0]), edit[1], edit[2]) if edit else None
         return _Stop(Flaw("G003", Problem(place, message, fix, also=places, edit=replacement)))

@@ -67,9 +67,7 @@ def judge(
     document = parsed.document
     if document is None:
         return failed(text, flaws, placer)
-    found: list[Found] = [
-        (flaw.code, flaw.severity, flaw.problem) for flaw in flaws
-    ]
+    found: list[Found] = [(flaw.code, flaw.severity, flaw.problem) for flaw in flaws]
     later: list[Rule] = []
     for each in rules_for(document.kind):
         if each.severity is not Severity.ERROR:
@@ -114,7 +112,9 @@ def _warn(
     rest = [each for each in found if each[1] is not Severity.ERROR]
     for each in rules:
         rest += [
-            each for each in _run(each, document) if not hushed(each[0], document.locate(each[2].at))
+            each
+            for each in _run(each, document)
+            if not hushed(each[0], document.locate(each[2].at))
         ]
     placed = (_place(*each, document, placer) for each in rest[:MAX_DIAGNOSTICS])
     return tuple(sorted(placed, key=_order))

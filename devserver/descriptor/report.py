@@ -81,6 +81,14 @@ def json(diagnostics: Iterable[Diagnostic], files: Mapping[str, str] | None = No
     return encoder.dumps(document, indent=2)
 
 
+def rendered(name: str, source: str | None, diagnostics: Iterable[Diagnostic]) -> str:
+    """`{"v": 1, "descriptor": "…", "text": "…" or null, "diagnostics": […]}`."""
+    from devserver.events import diagnostic_to_json
+
+    found = [diagnostic_to_json(each) for each in diagnostics]
+    return encoder.dumps({"v": 1, "descriptor": name, "text": source, "diagnostics": found})
+
+
 def count(diagnostics: Iterable[Diagnostic], severity: Severity) -> int:
     return sum(each.severity is severity for each in diagnostics)
 

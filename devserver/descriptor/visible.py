@@ -1,4 +1,4 @@
-"""Text of strangers made fit for a terminal: nothing in it may move a cursor or turn a line round."""
+"""Text of strangers made fit for a terminal: nothing in it moves a cursor or turns a line round."""
 
 import re
 

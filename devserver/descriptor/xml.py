@@ -92,7 +92,9 @@ def _tree(text: str) -> tuple[Element | None, Flaw | None]:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError:
         entry = parser.error_log[0] if len(parser.error_log) else None
-        return None, _explain(text, entry.message if entry else "", entry.type_name if entry else "")
+        return None, _explain(
+            text, entry.message if entry else "", entry.type_name if entry else ""
+        )
     try:
         return _convert(root), None
     except _TooDeep as exc:
@@ -118,12 +120,12 @@ def _convert(node: "etree._Element") -> Element:
             for name, value in node.items()
         }
         text = node.text or ""
-        element = Element(_local(node.tag), attributes, text, counter, parent)
+        element = Element(_local(str(node.tag)), attributes, text, counter, parent)
         counter += 1
         for child in node:
             if isinstance(child.tag, str):
                 element.children.append(build(child, element, depth + 1))
-            elif child.tag is etree.Entity:
+            elif isinstance(child, etree._Entity):
                 text += child.text or ""
             if child.tail:
                 text += child.tail
@@ -189,7 +191,7 @@ def _explain(text: str, words: str, name: str) -> Flaw:
             f"write </{opener[0]}> before it, or correct the one that is misspelt",
             also=_opened(opener),
         )
-    if "HYPHEN" in name or (comment := _comment_before(text, at)) is not None:
+    if "HYPHEN" in name or _comment_before(text, at) is not None:
         return _hyphens(text, at)
     if trace.error == "no element found":
         if opener is None:
@@ -291,9 +293,7 @@ def _hyphens(text: str, at: Point) -> Flaw:
     opened = point_of(text, start)
     inner = text.find("--", start + 4)
     if inner < 0 or text.startswith("-->", inner):
-        return _flaw(
-            opened, "this comment never ends", "close it with -->", code="G001"
-        )
+        return _flaw(opened, "this comment never ends", "close it with -->", code="G001")
     return _flaw(
         point_of(text, inner),
         "-- is not allowed inside a comment",

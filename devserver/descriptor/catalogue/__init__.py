@@ -1,8 +1,8 @@
 """What the hosts know, as data: module types, names and values per dialect; read when first asked.
 
 `xml.json`: module types of atlassian-plugin.xml. `connect.json`: those of Connect descriptors.
-Sources and their confidence: descriptor-formats.md §2 and §4. Lists are never complete: hosts can be extended, so an unknown
-name is a question of spelling, not an error.
+Sources and their confidence: descriptor-formats.md §2 and §4. Lists are never complete: hosts can
+be extended, so an unknown name is a question of spelling, not an error.
 """
 
 import json

@@ -23,12 +23,12 @@ T = TypeVar("T", bound=Document)
 XML = (Kind.P2, Kind.REMOTE_XML, Kind.REMOTE_APP)
 REMOTE = (Kind.REMOTE_XML, Kind.REMOTE_APP)
 
-_XML = ("file", "root", "details", "modules")
+_XML = ("file", "root", "details", "modules", "values", "web", "project", "host")
 _FAMILIES = {
-    Kind.P2: _XML,
+    Kind.P2: (*_XML, "p2"),
     Kind.REMOTE_XML: (*_XML, "remote"),
     Kind.REMOTE_APP: (*_XML, "remote"),
-    Kind.CONNECT_JSON: ("file", "connect"),
+    Kind.CONNECT_JSON: ("file", "connect", "connect_modules", "connect_values", "host"),
 }
 
 

@@ -22,7 +22,9 @@ LEFT_OVER = re.compile(
     r"my-(?:app|addon|add-on|plugin|test-app-key|connect-app)|hello-world|com\.example\..+"
     r"|atlassian-connect-spring-boot-sample-.+|my-test-app-key",
 )
-SECRET_NAMES = frozenset("sharedsecret clientsecret privatekey password secret apisecret".split())
+SECRET_NAMES = frozenset(
+    ["sharedsecret", "clientsecret", "privatekey", "password", "secret", "apisecret"]
+)
 
 
 def bitbucket(document: JsonDocument) -> bool:
@@ -36,7 +38,7 @@ def bitbucket(document: JsonDocument) -> bool:
     )
 
 
-BITBUCKET_ONLY = frozenset("repoPages fileViews profileTabs linkers oauthConsumer".split())
+BITBUCKET_ONLY = frozenset(["repoPages", "fileViews", "profileTabs", "linkers", "oauthConsumer"])
 
 
 def draft(document: JsonDocument) -> bool:
@@ -61,12 +63,14 @@ def required(document: JsonDocument) -> Iterator[Problem]:
         spelt = nearest(name, [each for each in root if each not in KNOWN])
         yield Problem(
             In((spelt,), key=True) if spelt else In((name,) if name in root else ()),
-            f'"{name}" is {"empty" if name in root else "missing"}: the host refuses the descriptor',
+            f'"{name}" is {"empty" if name in root else "missing"}: hosts refuse the descriptor',
             f'rename "{spelt}"' if spelt else f'add "{name}": {EXAMPLES[name]}',
         )
 
 
-KNOWN = frozenset("key baseUrl authentication name modules vendor scopes lifecycle".split())
+KNOWN = frozenset(
+    ["key", "baseUrl", "authentication", "name", "modules", "vendor", "scopes", "lifecycle"]
+)
 EXAMPLES = {
     "key": '"com.acme.app"',
     "baseUrl": '"https://app.example.com"',
@@ -82,13 +86,15 @@ def key_shape(document: JsonDocument) -> Iterator[Problem]:
     if not isinstance(key, str) or not KEY.fullmatch(key):
         yield Problem(
             In(("key",)),
-            f"the app key {key!r} has characters other than letters, digits, dot, dash, underscore",
+            f"the app key {key!r} has characters other than letters, digits, dot, dash and _",
             "choose another before the first installation: a key can never change later",
         )
     elif len(key) > KEY_LIMIT:
         legal = "; up to 80 was legal until 2019" if len(key) <= LEGAL_ONCE else ""
         yield Problem(
-            In(("key",)), f"the app key has {len(key)} characters: 64 are allowed{legal}", "shorten it"
+            In(("key",)),
+            f"the app key has {len(key)} characters: 64 are allowed{legal}",
+            "shorten it",
         )
 
 
@@ -144,7 +150,7 @@ def base_url_local(document: JsonDocument) -> Iterator[Problem]:
         return
     yield Problem(
         In(("baseUrl",)),
-        f'baseUrl points to {found[0].strip("/")}: no host of others reaches that',
+        f"baseUrl points to {found[0].strip('/')}: no host of others reaches that",
         'write "{{localBaseUrl}}"',
     )
 
@@ -258,7 +264,6 @@ def scopes_missing(document: JsonDocument) -> Iterator[Problem]:
         "no scopes are given: "
         + ("Bitbucket takes that for all of them" if theirs else "the app may call no API"),
         'state the least that is needed: "scopes": ["READ"]',
-        None if theirs else Severity.INFO,
     )
 
 
@@ -282,13 +287,13 @@ def api_version(document: JsonDocument) -> Iterator[Problem]:
     if isinstance(value, str) and opaque(value):
         return
     if not isinstance(value, int) or isinstance(value, bool):
-        whole = isinstance(value, str) and re.fullmatch(r"\d+", value)
+        whole = value if isinstance(value, str) and value.isdecimal() else ""
         at = In(("apiVersion",))
         yield Problem(
             at,
             f"apiVersion is {value!r}, not a whole number",
             f"write {value}, without quotes" if whole else "write 1",
-            edit=Replacement(at, f'"{value}"', value) if whole else None,
+            edit=Replacement(at, f'"{whole}"', whole) if whole else None,
         )
 
 
@@ -296,7 +301,9 @@ def api_version(document: JsonDocument) -> Iterator[Problem]:
 def version_ignored(document: JsonDocument) -> Iterator[Problem]:
     if "version" in document.root and not draft(document):
         yield Problem(
-            In(("version",), key=True), "version is ignored: the Marketplace numbers apps", "remove it"
+            In(("version",), key=True),
+            "version is ignored: the Marketplace numbers apps",
+            "remove it",
         )
 
 
@@ -357,7 +364,9 @@ def lifecycle_urls(document: JsonDocument) -> Iterator[Problem]:
             yield Problem(
                 In(("lifecycle", name)),
                 f"lifecycle.{name} does not start with /: hosts put baseUrl before it",
-                f'write "/{url}"' if isinstance(url, str) and "://" not in url else "write the path",
+                f'write "/{url}"'
+                if isinstance(url, str) and "://" not in url
+                else "write the path",
             )
 
 
@@ -393,7 +402,9 @@ def lengths(document: JsonDocument) -> Iterator[Problem]:
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, str) and len(value) > limit:
             yield Problem(
-                In(path), f"{'.'.join(path)} has {len(value)} characters: {limit} are allowed", "shorten it"
+                In(path),
+                f"{'.'.join(path)} has {len(value)} characters: {limit} are allowed",
+                "shorten it",
             )
 
 

@@ -27,7 +27,9 @@ def info_once(document: XmlDocument) -> Iterator[Problem]:
         yield Problem(
             document.root.here,
             "plugin-info is missing: "
-            + ("the host refuses the app" if remote else "without a version no OSGi bundle is made"),
+            + (
+                "the host refuses the app" if remote else "without a version no OSGi bundle is made"
+            ),
             "add <plugin-info><version>…</version><vendor …/></plugin-info>",
             Severity.ERROR if remote else Severity.WARNING,
         )
@@ -76,9 +78,7 @@ def vendor(document: XmlDocument) -> Iterator[Problem]:
         return
     found = holder.find("vendor")
     if found is None:
-        yield Problem(
-            holder.here, "no vendor is named", 'add <vendor name="…" url="https://…"/>', Severity.INFO
-        )
+        yield Problem(holder.here, "no vendor is named", 'add <vendor name="…" url="https://…"/>')
         return
     lacking = [name for name in ("name", "url") if not found.get(name)]
     url = found.get("url")
@@ -230,7 +230,7 @@ def configure_url(document: XmlDocument) -> Iterator[Problem]:
                 "align it with a url-pattern: "
                 + ", ".join(f"/plugins/servlet{p.text.strip()}" for p in patterns[:3]),
             )
-    elif found := re.match(r"/admin/plugins/([\w.-]+)/", url):
+    elif re.match(r"/admin/plugins/[\w.-]+/", url):
         packages = [
             package
             for module in document.module("xwork", "struts")
@@ -240,7 +240,7 @@ def configure_url(document: XmlDocument) -> Iterator[Problem]:
         if spaces and not any(url.startswith(f"{space}/") for space in spaces if space):
             yield Problem(
                 each.text_at,
-                f"configure.url is {url}, but no package has the namespace /admin/plugins/{found[1]}",
+                f"configure.url is {url}, but no package has that namespace",
                 f"align it with {', '.join(filter(None, spaces))}",
             )
 

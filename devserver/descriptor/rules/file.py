@@ -1,6 +1,6 @@
 """G: what the file is, before what it says. (G001 to G004, G006 and G009 are the parsers'.)"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from devserver.descriptor.document import (
     PLACEHOLDER,
@@ -27,8 +27,20 @@ FRAGMENTS = {
     "bundles": "generated modules, merged from META-INF/plugin-descriptors",
 }
 HIPCHAT = frozenset(
-    """hipchatApiConsumer installable configurable glance dialog action webhook webPanel
-    externalPage inputAction adminPage oauth2Consumer""".split()
+    [
+        "hipchatApiConsumer",
+        "installable",
+        "configurable",
+        "glance",
+        "dialog",
+        "action",
+        "webhook",
+        "webPanel",
+        "externalPage",
+        "inputAction",
+        "adminPage",
+        "oauth2Consumer",
+    ]
 )
 
 
@@ -39,7 +51,7 @@ def not_a_descriptor(document: Document) -> Iterator[Problem]:
         return
     root = document.root
     if root.tag in FRAGMENTS:
-        severity = Severity.INFO if document.context.fragment else Severity.ERROR
+        severity = Severity.ERROR if document.context.whole else Severity.INFO
         what = FRAGMENTS[root.tag]
         yield Problem(
             root.here,
@@ -54,7 +66,7 @@ def not_a_descriptor(document: Document) -> Iterator[Problem]:
             f"the root element is <{root.tag}>: this looks like {kind}, not like a descriptor"
             if kind
             else f"the root element is <{root.tag}>, not <atlassian-plugin>",
-            "start with <atlassian-plugin key=… name=… plugins-version=\"2\">",
+            'start with <atlassian-plugin key=… name=… plugins-version="2">',
         )
 
 
@@ -98,14 +110,17 @@ def placeholders(document: Document) -> Iterator[Problem]:
                 yield Problem(
                     place, f"{token} was not replaced: hosts take it literally", _property(token)
                 )
-            elif token.startswith("${") and has_pom and name not in known:
-                if not name.startswith(MAVEN_KNOWS) and "." in name:
-                    yield Problem(
-                        place,
-                        f"{token} is not defined in pom.xml",
-                        f"add <{name}> to its <properties>",
-                        Severity.INFO,
-                    )
+            elif token.startswith("${") and has_pom and _undefined(name, known):
+                yield Problem(
+                    place,
+                    f"{token} is not defined in pom.xml",
+                    f"add <{name}> to its <properties>",
+                    Severity.INFO,
+                )
+
+
+def _undefined(name: str, known: Mapping[str, str]) -> bool:
+    return "." in name and name not in known and not name.startswith(MAVEN_KNOWS)
 
 
 def _context_parameter(token: str) -> bool:

@@ -76,7 +76,13 @@ def key_shape(document: XmlDocument) -> Iterator[Problem]:
         if not key.strip() or opaque(key) or PLAIN_KEY.fullmatch(key):
             continue
         bad = ":" in key or re.search(r"\s", key.strip())
-        what = "a colon" if ":" in key else "white space" if re.search(r"\s", key) else "odd characters"
+        what = (
+            "a colon"
+            if ":" in key
+            else "white space"
+            if re.search(r"\s", key)
+            else "odd characters"
+        )
         better = re.sub(r"[^A-Za-z0-9._-]+", "-", key.strip())
         yield Problem(
             each.value_at("key"),
@@ -253,7 +259,6 @@ def condition_reads_url(document: XmlDocument) -> Iterator[Problem]:
                 f"{name} does not look like a UrlReadingCondition: the resource is not batched, "
                 "or the condition sees no user (Jira 7, Confluence 6 and later)",
                 "implement UrlReadingCondition",
-                Severity.INFO,
             )
 
 
@@ -274,10 +279,23 @@ def camel_case(document: XmlDocument) -> Iterator[Problem]:
 
 
 CAMEL_ALLOWED = frozenset(
-    "namePattern pluginsVersion noNamespaceSchemaLocation schemaLocation minVersion".split()
+    ["namePattern", "pluginsVersion", "noNamespaceSchemaLocation", "schemaLocation", "minVersion"]
 )
 CHECKED_ATTRIBUTES = frozenset(
-    """component component-import servlet servlet-filter web-item web-section web-panel web-resource
-    rest module-type webhook general-page admin-page""".split()
+    [
+        "component",
+        "component-import",
+        "servlet",
+        "servlet-filter",
+        "web-item",
+        "web-section",
+        "web-panel",
+        "web-resource",
+        "rest",
+        "module-type",
+        "webhook",
+        "general-page",
+        "admin-page",
+    ]
 )
 """Types whose attributes are all known to be spelt with dashes."""

@@ -25,15 +25,14 @@ def one_configure_page(document: XmlDocument) -> Iterator[Problem]:
 
 
 def _only_one(document: XmlDocument, tag: str) -> Iterator[Problem]:
-    first, *others = [*document.module(tag)] or [None]
-    for each in others:
-        if each is not None and first is not None:
-            yield Problem(
-                each.here,
-                f"a descriptor has one <{tag}> at most",
-                "merge the two",
-                also=(("the first is on", first.here),),
-            )
+    found = [*document.module(tag)]
+    for each in found[1:]:
+        yield Problem(
+            each.here,
+            f"a descriptor has one <{tag}> at most",
+            "merge the two",
+            also=(("the first is on", found[0].here),),
+        )
 
 
 @rule("R402", Severity.ERROR, *REMOTE)
@@ -49,7 +48,7 @@ def required_attributes(document: XmlDocument) -> Iterator[Problem]:
                 yield Problem(
                     each.at(spelt) if spelt else each.here,
                     f"<{each.tag}> has no {name}",
-                    f'rename {spelt} to {name}' if spelt else f'add {name}="…"',
+                    f"rename {spelt} to {name}" if spelt else f'add {name}="…"',
                 )
         for child in listed.get("children", ()):
             if each.find(child) is None:
@@ -70,7 +69,8 @@ def relative_url(document: XmlDocument) -> Iterator[Problem]:
         plain = not absolute and re.fullmatch(r"[\w./?=&-]+", url)
         yield Problem(
             at,
-            f'url="{url}" is not relative to display-url' if absolute
+            f'url="{url}" is not relative to display-url'
+            if absolute
             else f'url="{url}" does not start with /',
             "write the path alone, from / on",
             Severity.WARNING if document.kind is Kind.REMOTE_APP else None,
@@ -87,7 +87,7 @@ def display_url(document: XmlDocument) -> Iterator[Problem]:
         at = each.value_at("display-url")
         if not re.match(r"https?://[^/]", url, re.IGNORECASE):
             yield Problem(
-                at, f'display-url="{url}" is no web address', f'write https://{url.lstrip("/")}'
+                at, f'display-url="{url}" is no web address', f"write https://{url.lstrip('/')}"
             )
         elif url.endswith("/"):
             yield Problem(
@@ -183,7 +183,8 @@ def condition_name_or_url(document: XmlDocument) -> Iterator[Problem]:
         if len(given) != 1:
             yield Problem(
                 each.here,
-                "a remote condition has a name and a url" if given
+                "a remote condition has a name and a url"
+                if given
                 else "a remote condition has neither name nor url",
                 'write one: name="user_is_logged_in", or a url',
             )
@@ -229,7 +230,6 @@ def dead_format(document: XmlDocument) -> Iterator[Problem]:
                 each.here,
                 "remote apps in XML are installed by no host since 2014",
                 "use it with a simulated host; for real ones write atlassian-connect.json",
-                Severity.INFO,
             )
             return
 

@@ -41,7 +41,7 @@ def key_shape(document: XmlDocument) -> Iterator[Problem]:
     if not KEY.fullmatch(key):
         yield Problem(
             root.value_at("key"),
-            f'the plugin key "{key}" has characters other than letters, digits, dot, dash, underscore',
+            f'the plugin key "{key}" has characters other than letters, digits, dot, dash and _',
             "choose another before the first release: a key can never change later",
         )
     elif document.kind is not Kind.P2 and len(key) > KEY_LIMIT:
@@ -120,7 +120,6 @@ def display_name(document: XmlDocument) -> Iterator[Problem]:
             root.value_at("name"),
             f'the name says "{found[0]}": lists of apps repeat the word on every line',
             "use the app's name alone",
-            Severity.INFO,
         )
 
 
@@ -130,9 +129,7 @@ def system_flag(document: XmlDocument) -> Iterator[Problem]:
     version = root.get("plugins-version") or root.get("pluginsVersion")
     if version in ("", "1"):
         return
-    flagged = [
-        each for each in (root, *document.modules) if each.get("system").lower() == "true"
-    ]
+    flagged = [each for each in (root, *document.modules) if each.get("system").lower() == "true"]
     if flagged:
         more = f" (and on {len(flagged) - 1} more)" if len(flagged) > 1 else ""
         yield Problem(
