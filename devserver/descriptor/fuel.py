@@ -1,0 +1,238 @@
+"""What a rendering may cost: work is counted and paid for before it is done.
+
+No clock and no signal bounds a rendering, so that the same files always give the same answer. One
+*unit* is about one step of an expression, four characters of text, or one place in a list; each of
+them takes well under a microsecond and some tens of bytes, so that `UNITS` bound time and memory.
+"""
+
+from collections import deque
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Final
+
+from jinja2.environment import TemplateModule
+from jinja2.utils import Cycler, Joiner, Namespace
+from markupsafe import Markup
+
+UNITS: Final = 4_000_000
+"""A descriptor of 60 kB with 400 modules takes some 40,000."""
+DEPTH: Final = 100
+"""Macros, includes, blocks and recursive loops within each other."""
+BITS: Final = 4096
+"""The largest integer that arithmetic touches."""
+RANGE: Final = 100_000
+
+_CHARACTERS: Final = 4
+_HASHABLE_BITS: Final = 60
+_COLLIDING: Final = 1000
+"""Integers past 60 bits can be made to share one hash, which makes a dictionary quadratic."""
+_SWELL: Final = 4
+"""What escaping adds to each of `& < > " '`, at most."""
+
+
+class Exceeded(Exception):
+    """The template asks for more than a rendering may cost; says what of."""
+
+
+class Fuel:
+    """What is left of one rendering's allowance. Once it is used up, it stays so."""
+
+    __slots__ = ("_left", "depth")
+
+    def __init__(self, units: int = UNITS) -> None:
+        self._left = units
+        self.depth = 0
+
+    @property
+    def left(self) -> int:
+        return self._left
+
+    def spend(self, units: int) -> None:
+        """Pay for *units* of work. Raises Exceeded where there are not as many left."""
+        self._left -= units
+        if self._left < 0:
+            self._left = -1
+            raise Exceeded("the template does more work, or builds more text, than a rendering may")
+
+    def text(self, characters: int) -> None:
+        self.spend(characters // _CHARACTERS)
+
+    def enter(self) -> None:
+        """Go one level deeper; whoever enters leaves."""
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise Exceeded(
+                f"macros, includes or blocks call each other more than {DEPTH} levels deep"
+            )
+
+    def leave(self) -> None:
+        self.depth -= 1
+
+    def weigh(self, value: object, *, swell: bool = False, times: int = 1) -> int:
+        """Pay for walking the whole of *value*, as `str`, `==` or `hash` would; return the units.
+
+        A value that holds the same list many times is walked as often, as those would. *swell*:
+        with what escaping may add to its texts. *times*: how often it is walked.
+        """
+        kind = type(value)
+        if kind is str or kind is Markup:
+            units = 1 + _characters(value, swell) // _CHARACTERS  # type: ignore[arg-type]
+        elif value is None or kind is bool or kind is float:
+            units = 1
+        elif kind is int:
+            units = _integer(value)  # type: ignore[arg-type]
+        else:
+            return self._walk(value, swell, times)
+        self.spend(units * times)
+        return units
+
+    def _walk(self, root: object, swell: bool, times: int) -> int:
+        total = 0
+        waiting = [root]
+        while waiting:
+            value = waiting.pop()
+            units = 1
+            if isinstance(value, str):
+                units = 1 + _characters(value, swell) // _CHARACTERS
+            elif isinstance(value, int):
+                units = _integer(value)
+            elif isinstance(value, range | bytes | bytearray):
+                units = 1 + len(value)
+            elif (parts := _parts(value)) is not None:
+                self.spend(len(parts))  # before the list of what waits grows by as many
+                waiting += parts
+            self.spend(units * times)
+            total += units
+        return total
+
+    def paced(self, items: Iterable[object], units: int) -> Iterator[object]:
+        """The same items, each paid for when it is taken."""
+        for item in items:
+            self.spend(units)
+            yield item
+
+
+def swollen(text: str) -> int:
+    """How many characters *text* has at most once it is escaped."""
+    if isinstance(text, Markup):
+        return len(text)
+    return len(text) + _SWELL * sum(map(text.count, "&<>\"'"))
+
+
+def _characters(text: str, swell: bool) -> int:
+    return swollen(text) if swell else len(text)
+
+
+def _integer(value: int) -> int:
+    bits = value.bit_length()
+    if bits <= _HASHABLE_BITS:
+        return 1
+    return 1 + bits // 16 + _COLLIDING
+
+
+def _parts(value: object) -> list[object] | None:
+    """What a value's text, hash or equality is made of; None for what has no parts."""
+    if isinstance(value, list | tuple | set | frozenset | deque | KeysView | ValuesView):
+        return list(value)
+    if isinstance(value, ItemsView):
+        return [part for item in value for part in item]
+    if isinstance(value, Namespace):
+        value = object.__getattribute__(value, "_Namespace__attrs")
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, Cycler):
+        return list(value.items)
+    if isinstance(value, Joiner):
+        return [value.sep]
+    if isinstance(value, TemplateModule):
+        return list(value._body_stream)
+    return None
+
+
+def pay_for_operator(fuel: Fuel, operator: str, left: object, right: object) -> None:
+    """Pay for `left operator right`, by what it will build."""
+    if isinstance(left, int) and isinstance(right, int):
+        _pay_for_integers(fuel, operator, left, right)
+    elif isinstance(left, float | int) and isinstance(right, float | int):
+        fuel.spend(1)
+    elif operator == "%" and isinstance(left, str):
+        pay_for_percent(fuel, left, right)
+    elif operator == "*" and (isinstance(left, int) or isinstance(right, int)):
+        sequence, count = (right, left) if isinstance(left, int) else (left, right)
+        size = len(sequence) if hasattr(sequence, "__len__") else 1
+        size *= max(0, count)  # type: ignore[call-overload]
+        fuel.text(size) if isinstance(sequence, str) else fuel.spend(size)
+    elif isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        fuel.spend(len(left) + len(right))
+    else:
+        fuel.weigh(left, swell=True)
+        fuel.weigh(right, swell=True)
+
+
+def _pay_for_integers(fuel: Fuel, operator: str, left: int, right: int) -> None:
+    bits = max(left.bit_length(), right.bit_length())
+    if operator == "**":
+        bits = max(bits, left.bit_length() * max(0, right) if abs(left) > 1 else 1)
+    elif operator == "*":
+        bits = left.bit_length() + right.bit_length()
+    if bits > BITS:
+        raise Exceeded(f"the template computes with integers of more than {BITS} bits")
+    fuel.spend(1)
+
+
+def pay_for_percent(fuel: Fuel, pattern: str, values: object) -> None:
+    """Pay for `pattern % values`: widths and precisions, and each value as often as it is shown."""
+    fuel.spend(len(pattern))
+    widths, stars, conversions = _conversions(pattern)
+    if stars:
+        widths += stars * _largest(values if isinstance(values, tuple) else (values,))
+    fuel.text(widths)
+    fuel.weigh(values, swell=True, times=max(1, conversions))
+
+
+def _conversions(pattern: str) -> tuple[int, int, int]:
+    """The sum of all widths and precisions in a `%` pattern; how many are `*`; how many in all.
+
+    Reads as CPython's `unicode_format_arg_parse` does: `%`, `(key)` with its inner parentheses,
+    flags, width, `.` precision.
+    """
+    widths = stars = conversions = 0
+    at = pattern.find("%")
+    while at >= 0:
+        conversions += 1
+        at += 1
+        if pattern[at : at + 1] == "(":
+            depth = 1
+            at += 1
+            while depth and at < len(pattern):
+                depth += (pattern[at] == "(") - (pattern[at] == ")")
+                at += 1
+        while pattern[at : at + 1] in ("-", "+", " ", "#", "0", "."):
+            at += 1
+        for _ in range(2):  # width, then precision
+            start = at
+            while pattern[at : at + 1].isdecimal():
+                at += 1
+            if at > start:
+                widths += int(pattern[start:at][:12])
+            elif pattern[at : at + 1] == "*":
+                stars += 1
+                at += 1
+            while pattern[at : at + 1] == ".":
+                at += 1
+        at = pattern.find("%", at + 1)
+    return widths, stars, conversions
+
+
+def _largest(values: Iterable[object]) -> int:
+    return max((abs(value) for value in values if isinstance(value, int)), default=0)
+
+
+def pay_for_spec(fuel: Fuel, value: object, spec: str) -> None:
+    """Pay for `format(value, spec)`: the numbers in the spec are its width and precision."""
+    widths = 0
+    for number in "".join(c if c.isdecimal() else " " for c in spec).split():
+        widths += int(number[:12])
+    if not isinstance(value, str | int | float | complex):
+        widths += 256 * len(spec)  # a date's strftime pads up to that
+    fuel.text(widths)
+    fuel.weigh(value, swell=True)
