@@ -8,15 +8,16 @@ registration.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from devserver.descriptor.diff import diff
-from devserver.descriptor.examine import Examined, Wanted, examine
+from devserver.descriptor.examine import Examined
 from devserver.events import Bus, Changed, Checked, Published, Rendered, Withheld
 from devserver.model import Descriptor, Diagnostic, Revision, Severity, digest_of
 from devserver.publish import Published as Kept
+from devserver.reading import Variables, read, texts
 from devserver.sources import Snapshot, Sources
 from devserver.watch import looks
 
@@ -27,11 +28,6 @@ SETTLE_LIMIT = 5.0
 """A git index.lock that stays this long is a stale one: go on."""
 WARNINGS_AFTER = 0.01
 """Seconds by which the install requests of this look are out."""
-MAX_WANTED = 50
-"""How often one look may find that it needs further files: deeper than any real include."""
-
-Variables = Callable[[Mapping[str, bytes], str], Mapping[str, Any] | tuple[Diagnostic, ...]]
-"""The variables of a rendering, from the files of the snapshot and the target's name."""
 
 
 class Mailbox(Protocol):
@@ -74,8 +70,7 @@ class Pipeline:
     def __init__(
         self,
         sources: Sources,
-        variables: Variables,
-        targets: Sequence[str],
+        variables: Mapping[str, Variables],
         *,
         published: Kept,
         registrars: Sequence[Mailbox],
@@ -85,13 +80,17 @@ class Pipeline:
     ) -> None:
         self._sources = sources
         self._variables = variables
-        self._targets = tuple(targets)
         self._published = published
         self._registrars = registrars
         self._bus = bus
         self._url = url
         self._poll = poll
         self._seen: Snapshot | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The files of the newest look, as text, for code frames."""
+        return texts(self._seen.files) if self._seen else {}
 
     async def run(self) -> None:
         """Look again and again; never returns but by cancellation."""
@@ -137,33 +136,16 @@ class Pipeline:
         """Render and check for every target; targets that come out alike share the work."""
         started = time.perf_counter()
         examined: dict[str, Examined] = {}
-        errors: list[Diagnostic] = list(snapshot.diagnostics)
-        for target in self._targets if not errors else ():
-            result = self._examined(snapshot, target)
-            if isinstance(result, tuple):
-                errors += result
+        errors: list[Diagnostic] = []
+        for target, variables in self._variables.items():
+            reading = read(self._sources, snapshot, variables)
+            snapshot = reading.snapshot
+            errors += reading.errors
+            if reading.examined is None:
                 break
-            snapshot, each = result
-            examined[target] = each
-            errors += each.errors
+            examined[target] = reading.examined
         ms = (time.perf_counter() - started) * 1000
         return Outcome(snapshot, examined, _distinct(errors), ms)
-
-    def _examined(
-        self, snapshot: Snapshot, target: str
-    ) -> tuple[Snapshot, Examined] | tuple[Diagnostic, ...]:
-        for _ in range(MAX_WANTED):
-            variables = self._variables(snapshot.files, target)
-            if isinstance(variables, tuple):
-                return variables
-            result = examine(
-                snapshot.files, snapshot.descriptor, variables, missing=snapshot.missing
-            )
-            if not isinstance(result, Wanted):
-                return snapshot, result
-            self._sources.want(result.names)
-            snapshot = self._sources.look()
-        raise RuntimeError(f"rendering asked for further files {MAX_WANTED} times")
 
     def _tell_changes(self, snapshot: Snapshot) -> None:
         if self._seen is None:
@@ -193,12 +175,16 @@ class Pipeline:
             revision = newest
         else:
             revision = Revision(newest.number + 1 if newest else 1, descriptors)
+        if revision is not newest:
+            self._published.add(revision)
+        # First of all: the request is written in the event loop's next pass.
+        for registrar in self._registrars:
+            registrar.offer(revision, seen_at)
         self._bus.publish(
             Rendered(revision=revision.name, digest=revision.digest, ms=outcome.render_ms)
         )
         self._tell_checked(revision.name, ())
         if revision is not newest:
-            self._published.add(revision)
             self._bus.publish(
                 Published(
                     revision=revision.name,
@@ -207,8 +193,6 @@ class Pipeline:
                     diff=diff(newest.first if newest else None, revision.first),
                 )
             )
-        for registrar in self._registrars:
-            registrar.offer(revision, seen_at)
         # The rest of the rules, and a second rendering to place what they find: not before the
         # installs are on their way.
         await asyncio.sleep(WARNINGS_AFTER)

@@ -3,34 +3,42 @@
 `base_url` (also `localBaseUrl`, for descriptors written for atlassian-connect-express), `app`
 (`name`: the project's folder), `target` (`name`, `url`), `git` (`branch`, `commit`; empty outside a
 repository), `env` (only the names allowed by `[app] env`, never `UPM_DEV_*`), then the project's
-own from the settings and the variables files, then the target's.
+own from the variables files and the settings, then the target's.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from devserver.model import Target
+from devserver.descriptor.variables import merged
+from devserver.model import Diagnostic, Target
+from devserver.settings import Settings
 
 
 def for_target(
+    settings: Settings,
     target: Target | None,
     *,
     base_url: str,
-    root: Path,
-    own: Mapping[str, Any],
-    env: Mapping[str, str],
-    git: Mapping[str, str],
-) -> dict[str, Any]:
-    """The variables of one rendering; a target's own win over the project's."""
+    files: Mapping[str, bytes],
+    environ: Mapping[str, str],
+) -> dict[str, Any] | tuple[Diagnostic, ...]:
+    """The variables of one rendering, or what is wrong with the variables files among *files*.
+
+    A later one wins: built in, variables files, settings, target.
+    """
+    own = merged(files, settings.variables_files)
+    if isinstance(own, tuple):
+        return own
     return {
         "base_url": base_url,
         "localBaseUrl": base_url,
-        "app": {"name": root.name},
+        "app": {"name": settings.root.name},
         "target": {"name": target.name if target else "", "url": target.url if target else ""},
-        "git": dict(git),
-        "env": dict(env),
+        "git": git_facts(settings.root),
+        "env": allowed_env(settings.env, environ),
         **own,
+        **settings.variables,
         **(target.variables if target else {}),
     }
 

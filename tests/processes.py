@@ -105,17 +105,17 @@ async def upm_dev(
         limit=16 * 1024 * 1024,
     )
     running = Process(process)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(running.follow())
-        tasks.create_task(running.keep_errors())
-        try:
-            yield running
-        finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGINT)
-                try:
-                    async with asyncio.timeout(5):
-                        await process.wait()
-                except TimeoutError:
-                    process.kill()
+    # No TaskGroup: it would wrap what a test asserts into a group.
+    reading = [asyncio.create_task(each) for each in (running.follow(), running.keep_errors())]
+    try:
+        yield running
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                async with asyncio.timeout(5):
                     await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        await asyncio.gather(*reading)

@@ -14,7 +14,7 @@ PACKAGE = Path(devserver.__file__).parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "model", "redact", "addresses", "colours", "__init__"}),
     frozenset({"descriptor", "events", "settings", "credentials", "trust", "variables"}),
-    frozenset({"sources", "watch", "publish", "callbacks", "upm"}),
+    frozenset({"sources", "reading", "watch", "publish", "callbacks", "upm", "selfcheck"}),
     frozenset({"registrar", "pipeline"}),
     frozenset({"web", "terminal", "simulator"}),
     frozenset({"run"}),
@@ -58,7 +58,9 @@ def layer(part: str) -> int:
     return next(number for number, names in enumerate(LAYERS) if part in names)
 
 
-@pytest.mark.parametrize(("part", "file"), parts(), ids=lambda value: str(value))
+@pytest.mark.parametrize(
+    ("part", "file"), parts(), ids=[str(file.relative_to(PACKAGE)) for _, file in parts()]
+)
 def test_imports_point_one_way(part: str, file: Path) -> None:
     """A module imports only from its own layer and the ones below."""
     known = set().union(*LAYERS)
@@ -73,7 +75,7 @@ def test_imports_point_one_way(part: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [file for part, file in parts() if part == "descriptor"], ids=lambda file: file.stem
+    "file", [file for part, file in parts() if part == "descriptor"], ids=lambda file: str(file.relative_to(PACKAGE))
 )
 def test_the_descriptor_package_is_pure(file: Path) -> None:
     """Rendering, parsing and rules touch no event loop, network, clock or file system."""

@@ -18,7 +18,12 @@ from click.exceptions import Exit, NoSuchCommand
 from devserver import __version__, colours
 from devserver.errors import INTERRUPTED, UpmDevError
 
-COMMANDS: Mapping[str, str] = {}
+COMMANDS: Mapping[str, str] = {
+    "serve": "Serve the descriptor and register it on every save.",
+    "validate": "Find the mistakes in descriptors, templates and projects.",
+    "render": "Print the exact bytes that would be served.",
+    "simulator": "Run the simulated host on its own.",
+}
 """Name (also the module's, with `_` for `-`) to what it does, in the order of `--help`.
 
 Each module has its click command as `command`.

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from devserver.model import Target
+from devserver.settings import Settings
 from devserver.variables import allowed_env, for_target, git_facts
 
 
@@ -18,24 +19,38 @@ def git(folder: Path, *arguments: str) -> str:
     return run.stdout.strip()
 
 
-def test_a_targets_variables_win_over_the_projects() -> None:
-    """Built-in, project, target: the later one wins."""
+def test_a_later_variable_wins(tmp_path: Path) -> None:
+    """Built in, variables files, settings, target: in this order."""
     target = Target(name="jira", url="http://localhost:2990/jira", variables={"suffix": "-dev"})
-
-    found = for_target(
-        target,
-        base_url="http://localhost:8000",
-        root=Path("/somewhere/hello"),
-        own={"suffix": "", "name": "Hello"},
-        env={},
-        git={"branch": "main", "commit": "12"},
+    settings = Settings(
+        root=tmp_path / "hello",
+        variables={"suffix": "", "name": "Hello"},
+        variables_files=("more.toml",),
     )
 
-    assert found["suffix"] == "-dev"
-    assert found["name"] == "Hello"
-    assert "http://localhost:8000" == found["base_url"] == found["localBaseUrl"]
+    found = for_target(
+        settings,
+        target,
+        base_url="http://localhost:8000",
+        files={"more.toml": b'name = "other"\ncolour = "red"\n'},
+        environ={},
+    )
+
+    assert isinstance(found, dict)
+    assert (found["suffix"], found["name"], found["colour"]) == ("-dev", "Hello", "red")
+    assert found["base_url"] == found["localBaseUrl"] == "http://localhost:8000"
     assert found["target"] == {"name": "jira", "url": "http://localhost:2990/jira"}
     assert found["app"]["name"] == "hello"
+
+
+def test_a_broken_variables_file_is_the_users_mistake(tmp_path: Path) -> None:
+    """What cannot be read is a diagnostic with its line, not an empty variable."""
+    settings = Settings(root=tmp_path, variables_files=("more.toml",))
+
+    found = for_target(settings, None, base_url="", files={"more.toml": b"a = \n"}, environ={})
+
+    assert isinstance(found, tuple)
+    assert (found[0].position.file, found[0].position.line) == ("more.toml", 1)
 
 
 def test_our_own_environment_never_reaches_a_template() -> None:

@@ -1,0 +1,143 @@
+"""The loop: from a save to the install request and to the proof, from the start, at rest.
+
+The host runs in this process, the tool in another; both read the same clock. The host installs at
+once and says `pingAfter` 100.
+"""
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.figures import Figure, median
+from bench.processes import cpu_seconds, resident_mib
+from devserver.simulator import SimulatedHost, simulated_host
+
+RUNS = 30
+STARTS = 7
+IDLE_SECONDS = 10.0
+SAMPLE = Path(__file__).parents[1] / "sample-plugin"
+TEMPLATE = "atlassian-plugin.xml.j2"
+
+
+class Tool:
+    """A running `upm-dev serve --json`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        assert process.stdout is not None
+        self._lines = process.stdout
+
+    async def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            async for line in self._lines:
+                event: dict[str, Any] = json.loads(line)
+                if wanted(event):
+                    return event
+        raise RuntimeError("serve ended before the event came")
+
+    async def confirmed(self, revision: str | None = None) -> None:
+        await self.until(
+            lambda event: (
+                event["type"] == "target"
+                and event["state"] == "confirmed"
+                and revision in (None, event["revision"])
+            )
+        )
+
+
+@asynccontextmanager
+async def serving(project: Path, *arguments: str) -> AsyncIterator[Tool]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "devserver", "serve", str(project), "--json", "--port", "0",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 24,
+    )  # fmt: skip
+    try:
+        yield Tool(process)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        await process.wait()
+
+
+@asynccontextmanager
+async def project() -> AsyncIterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "app"
+        shutil.copytree(SAMPLE, copy)
+        yield copy
+
+
+def posts(host: SimulatedHost) -> list[float]:
+    """When install requests came, in seconds of the wall clock."""
+    return [each.time for each in host.journal if each.stage == "install"]
+
+
+async def figures() -> list[Figure]:
+    return [*await edits(), *await starts(), *await rest()]
+
+
+async def edits() -> list[Figure]:
+    """Save -> install POST, save -> confirmed."""
+    to_post, to_proof = [], []
+    async with simulated_host(port=0, install_time=0.0) as host, project() as app:
+        template = app / TEMPLATE
+        text = template.read_text(encoding="utf-8")
+        async with serving(app, "--target", host.url) as tool:
+            await tool.confirmed()
+            for run in range(RUNS):
+                await asyncio.sleep(0.1 + run * 0.0013)  # at every phase of the watcher's steps
+                known = len(posts(host))
+                saved = time.time()
+                template.write_text(text.replace("Hello", f"Hello {run}"), encoding="utf-8")
+                await tool.confirmed(f"r{run + 2}")
+                to_proof.append((time.time() - saved) * 1000)
+                to_post.append((posts(host)[known] - saved) * 1000)
+                assert len(posts(host)) == known + 1, "one save, two registrations"
+    return [
+        median("save -> install POST", to_post, "ms", 8.6),
+        median("save -> confirmed", to_proof, "ms", 47),
+    ]
+
+
+async def starts() -> list[Figure]:
+    """Start of the process -> first install POST."""
+    taken = []
+    async with project() as app:
+        for _ in range(STARTS):
+            async with simulated_host(port=0, install_time=0.0) as host:
+                await host.public_key()
+                started = time.time()
+                async with serving(app, "--target", host.url) as tool:
+                    await tool.confirmed()
+                    taken.append((posts(host)[0] - started) * 1000)
+    return [median("start -> first install POST", taken, "ms", 425)]
+
+
+async def rest() -> list[Figure]:
+    """The sample after 100 edits, the simulator in the same process."""
+    async with project() as app, serving(app) as tool:
+        template = app / TEMPLATE
+        text = template.read_text(encoding="utf-8")
+        await tool.confirmed()
+        for run in range(100):
+            template.write_text(text.replace("Hello", f"Hello {run}"), encoding="utf-8")
+            await tool.confirmed(f"r{run + 2}")
+        memory = resident_mib(tool.process.pid)
+        before, since = cpu_seconds(tool.process.pid), time.monotonic()
+        await asyncio.sleep(IDLE_SECONDS)
+        used = cpu_seconds(tool.process.pid) - before
+        share = used / (time.monotonic() - since) * 100
+    return [
+        Figure(name="resident after 100 edits", value=memory, unit="MiB", bar=80),
+        Figure(name="idle", value=share, unit="% of a core", bar=1.2),
+    ]

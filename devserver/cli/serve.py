@@ -1,0 +1,132 @@
+"""`upm-dev serve`: the loop, until Ctrl-C."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from devserver.cli import options, questions
+from devserver.errors import UsageError
+
+if TYPE_CHECKING:
+    from devserver.events import Event
+    from devserver.model import Target
+    from devserver.redact import Redactor
+    from devserver.run import Serve
+    from devserver.settings import Settings
+
+EPILOG = """\b
+Examples:
+  upm-dev serve                                  in a project's folder; starts a simulated host
+  upm-dev serve --target http://localhost:2990/jira
+  upm-dev serve app --json --port 0              events as JSON Lines, for scripts
+"""
+
+
+@click.command(epilog=EPILOG)
+@options.project
+@options.shared(
+    "target",
+    "user",
+    "port",
+    "host",
+    "public_url",
+    "json",
+    "trust",
+    "log_file",
+    "poll",
+    "timeout",
+    "keep",
+    "verbose",
+    "quiet",
+    "no_color",
+)
+def command(project: Path, **given: object) -> None:
+    """Serve PROJECT's descriptor and register it with its targets on every save.
+
+    PROJECT is a folder, or a template or descriptor in one. With no target configured a simulated
+    host is started in this process.
+    """
+    settings = options.settings_of(project, given)
+    raise SystemExit(_serve(settings))
+
+
+def _serve(settings: "Settings") -> int:
+    import asyncio
+
+    from devserver import credentials, trust
+    from devserver.redact import Redactor
+    from devserver.run import Serve
+    from devserver.settings import SettingsInvalid
+    from devserver.sources import Sources, find_descriptor
+
+    descriptor = settings.descriptor or find_descriptor(settings.root)
+    if not isinstance(descriptor, str):
+        raise SettingsInvalid((descriptor,))
+    redactor = Redactor()
+    trusted = trust.allow(settings, questions.confirm())
+    prompt = questions.secret()
+
+    def find(target: "Target") -> credentials.Credentials:
+        found = credentials.find(target, settings, trusted=trusted, prompt=prompt)
+        redactor.add(*found.secrets)
+        return found
+
+    sources = Sources(settings.root, descriptor, settings.variables_files)
+    serve = Serve(settings, sources, find, started=_started())
+    with ExitStack() as stack:
+        for face in _faces(serve, settings, redactor, stack):
+            stack.enter_context(serve.bus.listening(face))
+        return asyncio.run(serve.run())
+
+
+def _faces(
+    serve: "Serve", settings: "Settings", redactor: "Redactor", stack: ExitStack
+) -> "list[Callable[[Event], None]]":
+    """Who shows the events: the terminal or JSON Lines on stdout, and the log file."""
+    from devserver import colours
+    from devserver.terminal.screen import JsonLines, LineWriter, Screen
+    from devserver.terminal.view import View
+
+    def writer(stream: TextIO) -> LineWriter:
+        return stack.enter_context(LineWriter(stream))
+
+    faces: list[Callable[[Event], None]] = []
+    if settings.log_file is not None:
+        try:
+            log = stack.enter_context(settings.log_file.open("a", encoding="utf-8"))
+        except OSError as exc:
+            raise UsageError(
+                f"the log file {settings.log_file} cannot be written: {exc.strerror}",
+                remedy="give --log-file a file in a folder that is there and is yours",
+            ) from exc
+        faces.append(JsonLines(writer(log), redactor))
+    if settings.json:
+        faces.append(JsonLines(writer(sys.stdout), redactor))
+        return faces
+    colour = colours.wanted(settings.colour, sys.stdout)
+    view = View(
+        frames=partial(serve.frames, colour=colour),
+        colour=colour,
+        verbose=settings.verbose,
+        quiet=settings.quiet,
+    )
+    faces.append(Screen(writer(sys.stdout), view, redactor))
+    return faces
+
+
+def _started() -> float:
+    """When this process began, by `time.monotonic()`: imports are part of what users feel."""
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        ticks = os.sysconf("SC_CLK_TCK")
+        since_boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+    except (OSError, AttributeError):  # no Linux: the time that the interpreter has used so far
+        return time.monotonic() - time.process_time()
+    return time.monotonic() - (since_boot - int(fields[19]) / ticks)

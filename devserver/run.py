@@ -1,0 +1,255 @@
+"""The composition root: builds everything, owns the one TaskGroup, and takes it all down again.
+
+Shutdown, in this order (a signal cancels the main task, nothing more):
+
+1. The TaskGroup is cancelled: no further look, no further attempt.
+2. Each registrar retires, all at once and within a limit: an install under way is awaited, the app
+   is unregistered unless it is to be kept. The public port still answers meanwhile, since a host
+   in the middle of an install asks it.
+3. The ports close, then the embedded simulator, then the connections.
+4. `stopped` is published: the last event, with what stays installed.
+
+A second signal cuts 2 short; `stopped` then names what was left.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import aiohttp
+
+from devserver import credentials, variables
+from devserver.callbacks.verifier import Verifier
+from devserver.descriptor import report
+from devserver.errors import INTERRUPTED, UpmDevError
+from devserver.events import Bus, Notice, Published, Started, Stopped, TargetChanged
+from devserver.model import Diagnostic, Severity, Target, TargetState
+from devserver.pipeline import Pipeline
+from devserver.publish import Published as Kept
+from devserver.reading import Variables
+from devserver.registrar import Limits, Registrar, Where
+from devserver.selfcheck import check_public_url
+from devserver.settings import Settings
+from devserver.sources import Snapshot, Sources
+from devserver.upm.client import Upm
+from devserver.upm.wire import connections
+from devserver.web.hosts import names_of
+from devserver.web.listen import open_sockets, serving
+from devserver.web.public import Site, public_app
+from devserver.web.receive import receiver
+
+SIMULATOR = "simulator"
+"""The name of the target when none was configured."""
+DESCRIPTOR_PATH = "/atlassian-plugin.xml"
+RETIRE_SECONDS = 1.0
+"""How long targets have, at exit, to let go of our app."""
+
+Find = Callable[[Target], credentials.Credentials]
+"""Where a target's credentials come from; asked once a target, before the loop starts."""
+
+
+class Serve:
+    """`upm-dev serve`: one project, its targets, and the loop between them."""
+
+    def __init__(self, settings: Settings, sources: Sources, find: Find, *, started: float) -> None:
+        """*started* is the `time.monotonic()` at which the process began."""
+        self.bus = Bus()
+        self._settings = settings
+        self._sources = sources
+        self._find = find
+        self._started = started
+        self._kept = Kept()
+        self._registrars: list[Registrar] = []
+        self._pipeline: Pipeline | None = None
+
+    def frames(self, diagnostics: tuple[Diagnostic, ...], *, colour: bool) -> str:
+        """The diagnostics, each with the line of source it speaks of."""
+        texts = self._pipeline.texts if self._pipeline else {}
+        return report.text(diagnostics, texts, colour=colour)
+
+    async def run(self) -> int:
+        """Serve until a signal comes; gives the exit code.
+
+        Raises:
+            CannotStart: a port is taken, or the address is not this machine's.
+            CredentialsRejected: a target's credentials are missing or must not be used.
+        """
+        main = asyncio.current_task()
+        assert main is not None
+        code = 1
+        left: tuple[str, ...] = ()
+        with _cancelled_by_signals(main):
+            try:
+                async with AsyncExitStack() as stack:
+                    running = await self._start(stack)
+                    try:
+                        async with asyncio.TaskGroup() as tasks:
+                            for name, work in running:
+                                tasks.create_task(work(), name=name)
+                    except asyncio.CancelledError:
+                        main.uncancel()
+                    finally:
+                        left = await self._retire()
+                code = INTERRUPTED
+            except asyncio.CancelledError:
+                main.uncancel()
+                code = INTERRUPTED
+                left = self._left()
+            except UpmDevError as error:
+                code = error.exit_code
+                raise
+            finally:
+                self.bus.publish(Stopped(exit_code=code, left=left))
+                self.bus.close()
+        return code
+
+    async def _start(self, stack: AsyncExitStack) -> list[tuple[str, Callable[[], Any]]]:
+        """Open everything; gives the long-lived coroutines by name."""
+        settings = self._settings
+        sockets = open_sockets(settings.host, settings.port)
+        for each in sockets:
+            stack.callback(each.close)
+        port = sockets[0].getsockname()[1]
+        local = f"http://localhost:{port}"
+        base_url = settings.public_url or local
+        targets = settings.targets or (await self._simulator(stack),)
+
+        session = await stack.enter_async_context(connections())
+        upms = {each.name: Upm(session, each, self._find(each)) for each in targets}
+        where = Where(base_url, (local, f"http://127.0.0.1:{port}"))
+        limits = Limits(task=settings.timeout)
+        self._registrars = [
+            Registrar(
+                each, upms[each.name], self.bus, where=where, keep=settings.keep, limits=limits
+            )
+            for each in targets
+        ]
+        self._pipeline = Pipeline(
+            self._sources,
+            self._variables(targets, base_url),
+            published=self._kept,
+            registrars=self._registrars,
+            bus=self.bus,
+            url=base_url + DESCRIPTOR_PATH,
+            poll=settings.poll,
+        )
+        verifier = Verifier(upms)
+        receive = receiver(verifier, self.bus, base_url)
+        hosts = names_of(settings.public_url, settings.host, *settings.allowed_hosts)
+        app = public_app(Site(self._kept, self.bus, receive), hosts)
+        await stack.enter_async_context(serving(app, sockets))
+        self.bus.publish(
+            Started(
+                urls={"descriptor": base_url + DESCRIPTOR_PATH},
+                targets={each.name: each.url for each in targets},
+                ready_ms=round((time.monotonic() - self._started) * 1000),
+                watcher="polling" if settings.poll else "watchfiles",
+            )
+        )
+        self._warn_of_exposure()
+        running: list[tuple[str, Callable[[], Any]]] = [("pipeline", self._pipeline.run)]
+        running += [(f"registrar {each.target.name}", each.run) for each in self._registrars]
+        running.append(("callback keys", partial(self._prepare, verifier)))
+        if settings.public_url:
+            running.append(("public URL", self._check_public_url))
+        return running
+
+    async def _simulator(self, stack: AsyncExitStack) -> Target:
+        """Start the simulated host in this process, of the era that fits the descriptor."""
+        from devserver.simulator import simulated_host
+
+        profile = profile_for(self._sources.look())
+        host = await stack.enter_async_context(simulated_host(profile=profile, or_free=True))
+        return Target(name=SIMULATOR, url=host.url, user="admin", dev=True)
+
+    def _variables(self, targets: tuple[Target, ...], base_url: str) -> dict[str, Variables]:
+        """For each target by name, what its rendering is given."""
+
+        def of(target: Target) -> Variables:
+            return lambda files: variables.for_target(
+                self._settings, target, base_url=base_url, files=files, environ=os.environ
+            )
+
+        return {target.name: of(target) for target in targets}
+
+    def _warn_of_exposure(self) -> None:
+        host = self._settings.host
+        if host is not None and not names_of(host) & {"localhost", "127.0.0.1", "::1"}:
+            self.bus.publish(
+                Notice(
+                    severity=Severity.WARNING,
+                    message=f"listening on {host}: others on the network can read the descriptor",
+                    remedy="leave --host out to serve this machine alone",
+                )
+            )
+
+    async def _prepare(self, verifier: Verifier) -> None:
+        """Get ready for the first callback as soon as the first install request is out."""
+        with self.bus.reading() as events:
+            async for event in events:
+                if isinstance(event, TargetChanged) and event.state is TargetState.ACCEPTED:
+                    break
+        await verifier.prepare()
+
+    async def _check_public_url(self) -> None:
+        """Fetch the first good revision through our own public URL, once."""
+        with self.bus.reading() as events:
+            if self._kept.newest is None:
+                async for event in events:
+                    if isinstance(event, Published):
+                        break
+        newest = self._kept.newest
+        if newest is None:
+            return
+        async with aiohttp.ClientSession() as session:
+            notice = await check_public_url(session, self._settings.public_url or "", newest.first)
+        if notice is not None:
+            self.bus.publish(notice)
+
+    async def _retire(self) -> tuple[str, ...]:
+        """Let every target go at once; what stays installed, as `target: key`."""
+        if self._registrars:
+            self.bus.publish(
+                Notice(severity=Severity.INFO, message="stopping; Ctrl-C again leaves at once")
+            )
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._registrars:
+                tasks.create_task(each.retire(RETIRE_SECONDS), name=f"retire {each.target.name}")
+        return self._left()
+
+    def _left(self) -> tuple[str, ...]:
+        return tuple(
+            f"{each.target.name}: {key}" for each in self._registrars for key in each.installed
+        )
+
+
+def profile_for(snapshot: Snapshot) -> str:
+    """The simulator's profile that takes such a descriptor (DESIGN §4, `serve`)."""
+    name = snapshot.descriptor.removesuffix(".j2")
+    if name.endswith(".json"):
+        return "connect"
+    remote = any(
+        mark in data
+        for data in snapshot.files.values()
+        for mark in (b"remote-plugin-container", b"<remote-app")
+    )
+    return "xml-era" if remote else "dc"
+
+
+@contextmanager
+def _cancelled_by_signals(task: asyncio.Task[Any]) -> Iterator[None]:
+    """Have SIGINT, SIGTERM and SIGHUP cancel *task* while the block runs."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for each in signals:
+        loop.add_signal_handler(each, task.cancel)
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)
