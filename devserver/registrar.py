@@ -7,8 +7,8 @@ and are a reason to look at once.
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from devserver.errors import (
     CredentialsRejected,
@@ -17,19 +17,21 @@ from devserver.errors import (
     TargetRefused,
     TargetUnavailable,
 )
-from devserver.events import Bus, Event, Notice, TargetChanged
-from devserver.model import Descriptor, Proof, Revision, Severity, Target, TargetState
+from devserver.events import Bus, Event
+from devserver.model import Descriptor, Proof, Revision, Target, TargetState
 from devserver.upm import blame
 from devserver.upm.answers import Failed, Forgotten, Installed, Outcome, Plugin, Running, Task
-from devserver.upm.attempt import Attempt
 from devserver.upm.causes import Call, Trouble
 from devserver.upm.client import Upm
+from devserver.upm.journal import Journal
+from devserver.upm.ownership import Ownership, Permission
 from devserver.upm.pace import Limits, backoff, polls
+from devserver.upm.progress import Progress
 from devserver.upm.warm import WarmToken
 from devserver.upm.where import Where
 from devserver.upm.wire import AnswerLost
 
-__all__ = ["Limits", "Registrar", "Where"]
+__all__ = ["Limits", "Permission", "Registrar", "Where"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Registrar:
         where: Where,
         keep: bool = False,
         limits: Limits | None = None,
+        journal: Journal | None = None,
+        permissions: Iterable[Permission] = (),
     ) -> None:
         self.target = target
         self._where = where
@@ -60,46 +64,59 @@ class Registrar:
         self._bus = bus
         self._keep = keep
         self._limits = limits or Limits()
+        self._progress = Progress(target, bus)
         self._warm = WarmToken(upm, self._limits)
+        self._own = Ownership(
+            target, upm, journal=journal, permissions=permissions, warn=self._progress.warn
+        )
         self._stirred = asyncio.Event()
         self._offer: _Offer | None = None
         self._taken: _Offer | None = None
-        self._attempt: Attempt | None = None
-        self._told: tuple[TargetState, ...] = ()
+        self._aside: asyncio.Task[None] | None = None
         self._number = 0
-        self._posted_at = 0.0
+        self._posted_at = float("-inf")
         self._task: Task | None = None
         self._lost: Descriptor | None = None
         """What was POSTed when no answer came: it may be on its way."""
+        self._there: Descriptor | None = None
+        """What the target listed when the last installation had ended."""
+        self._disabled = False
         self._runs: str | None = None
         """The canonical form that the target was last proved to run."""
-        self._keys: list[str] = []
-        """What we may have installed there, oldest first."""
 
     # -- asked from outside -----------------------------------------------------------------------
 
     @property
     def installed(self) -> tuple[str, ...]:
         """The keys that we put on the target and have not taken away."""
-        return tuple(self._keys)
-
-    def offer(self, revision: Revision, seen_at: float) -> None:
-        """Make *revision* the one to bring; *seen_at* is the `time.monotonic()` of the look."""
-        self._offer = _Offer(revision, revision.descriptors[self.target.name], seen_at)
-        self._stirred.set()
-
-    def again(self) -> None:
-        """Register the newest revision once more; the user asks, so even after a rejection."""
-        self._warm.rejected = None
-        if newest := self._offer or self._taken:
-            self._offer = replace(newest, seen_at=time.monotonic(), forced=True)
-            self._stirred.set()
+        return self._own.keys
 
     @property
     def posted(self) -> Descriptor | None:
         """What the target was last told to fetch: it has to stay fetchable for a while."""
-        attempt = self._attempt
+        attempt = self._progress.begun
         return attempt.descriptor if attempt and attempt.posted is not None else None
+
+    def offer(self, revision: Revision, seen_at: float) -> None:
+        """Make *revision* the one to bring; *seen_at* is the `time.monotonic()` of the look."""
+        self._take(_Offer(revision, revision.descriptors[self.target.name], seen_at))
+
+    def again(self, *permissions: Permission) -> None:
+        """Register the newest revision once more; the user asks, so even after a rejection.
+
+        With *permissions*, the user agrees to what was withheld.
+        """
+        self._warm.rejected = None
+        for each in permissions:
+            self._own.allow(each)
+        if newest := self._offer or self._taken:
+            self._take(replace(newest, seen_at=time.monotonic(), forced=True))
+
+    def _take(self, offer: _Offer) -> None:
+        self._offer = offer
+        self._stirred.set()
+        if self._aside is not None:
+            self._aside.cancel()
 
     async def run(self) -> None:
         """Register what is offered, for ever; ends on cancellation alone."""
@@ -124,15 +141,19 @@ class Registrar:
                 if self._lost is not None:
                     self._task = await self._running(self._lost) or self._task
                 await self._settle()
-                for key in () if self._keep else tuple(self._keys):
-                    await self._upm.uninstall(key)
-                    self._keys.remove(key)
-                    self._tell(TargetState.UNREGISTERED)
+                for key in () if self._keep else self._own.keys:
+                    await self._own.release(key)
+                    self._progress.tell(TargetState.UNREGISTERED)
         except TimeoutError:
-            self._tell_left("it did not answer in time")
+            self._say_left("it did not answer in time")
         except TargetError as error:
-            self._tell_left(error.reason)
-        return tuple(self._keys)
+            self._say_left(error.reason)
+        return self._own.keys
+
+    def _say_left(self, why: str) -> None:
+        for key in self._own.keys:
+            message = f"{key} stays installed on {self.target.name}: {why}"
+            self._progress.warn(message, "upm-dev unregister --orphans takes it away")
 
     # -- one offer --------------------------------------------------------------------------------
 
@@ -146,14 +167,14 @@ class Registrar:
                 await self._register(offer, tasks)
             except CredentialsRejected as error:
                 self._warm.rejected = error
-                self._tell_error(TargetState.REJECTED, error)
+                self._progress.tell_error(TargetState.REJECTED, error)
             except TargetRefused as error:
-                self._tell_error(TargetState.REFUSED, error)
+                self._progress.tell_error(TargetState.REFUSED, error)
             except NotConfirmed as error:
-                self._tell_error(TargetState.UNCONFIRMED, error)
+                self._progress.tell_error(TargetState.UNCONFIRMED, error)
             except TargetUnavailable as error:
                 delay = max(next(delays), error.retry_after or 0.0)
-                self._tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
+                self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
                 await self._back_off(delay, fixed=error.retry_after is not None)
                 if self._offer is None:
                     continue
@@ -163,59 +184,51 @@ class Registrar:
         descriptor = offer.descriptor
         resumed = self._lost is not None and self._lost.digest == descriptor.digest
         if not resumed:
-            self._begin(offer)
+            hears = descriptor.confirming and self._where.is_ours(descriptor.base_url)
+            by = Proof.CALLBACK if hears else Proof.UPM
+            name = offer.revision.name
+            self._progress.begin(self._number, name, descriptor, offer.seen_at, by)
         if self._warm.rejected is not None:
             raise self._warm.rejected
         if self._runs == descriptor.canonical and not offer.forced:
-            self._tell(TargetState.CONFIRMED, by=Proof.UNCHANGED)
+            self._progress.tell(TargetState.CONFIRMED, by=Proof.UNCHANGED)
             return
         uri = self._where.descriptor(self.target.name, descriptor)
         if self._lost is not None or self._task is not None:
             await self._catch_up(resumed=resumed)
-        if self._now().accepted is None:
+        if self._progress.now.accepted is None:
             await self._post(descriptor, uri)
         if self._task is not None:
             await self._follow(self._task, uri)
+        self._there = descriptor
         self._warm.warm(tasks)
         await self._confirm()
-        await self._forget_old_keys(descriptor.key)
-
-    def _begin(self, offer: _Offer) -> None:
-        descriptor = offer.descriptor
-        hears = descriptor.confirming is not None and self._where.is_ours(descriptor.base_url)
-        self._told = ()
-        self._attempt = Attempt(
-            number=self._number,
-            revision=offer.revision.name,
-            descriptor=descriptor,
-            since=offer.seen_at,
-            by=Proof.CALLBACK if hears else Proof.UPM,
-        )
+        for old in [each for each in self._own.keys if each != descriptor.key]:
+            await self._own.release(old)
 
     async def _post(self, descriptor: Descriptor, uri: str) -> None:
         """Ask for the installation; what the target runs is unknown from here on."""
+        await self._warm.ready()
+        is_new = await self._own.claim(descriptor)
         if (wait := self._posted_at + self._limits.gap - time.monotonic()) > 0:
             await asyncio.sleep(wait)
-        self._tell(TargetState.REGISTERING)
-        token = await self._warm.take()
-        self._runs = None
-        self._lost = descriptor
-        self._posted_at = time.monotonic()
-        self._note(posted=self._posted_at)
-        known = descriptor.key in self._keys
-        if not known:
-            self._keys.append(descriptor.key)
         try:
+            self._progress.tell(TargetState.REGISTERING)
+            token = await self._warm.take()
+            self._runs = self._there = None
+            self._lost = descriptor
+            self._posted_at = time.monotonic()
+            self._progress.note("posted")
             self._task = await self._upm.install(uri, token, descriptor.name)
         except AnswerLost:
             raise
         except TargetError:
             self._lost = None
-            if not known:
-                self._keys.remove(descriptor.key)
+            if is_new:
+                self._own.disclaim(descriptor.key)
             raise
         self._lost = None
-        self._note(accepted=time.monotonic())
+        self._progress.note("accepted")
 
     async def _follow(self, task: Task, uri: str) -> None:
         """Poll until the task has ended well; raise why it has not."""
@@ -234,15 +247,16 @@ class Registrar:
                 outcome = await self._upm.poll(task)
             except TargetUnavailable as error:
                 delay = max(next(delays), error.retry_after or 0.0)
-                self._tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
+                self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
             else:
                 if isinstance(outcome, Running):
-                    delay = polls(self._now().fetched is not None, tries, outcome.ping_after_ms)
+                    fetched = self._progress.now.fetched is not None
+                    delay = polls(fetched, tries, outcome.ping_after_ms)
         self._task = None
         await self._ended(outcome, uri)
 
     async def _ended(self, outcome: Installed | Failed | Forgotten, uri: str) -> None:
-        attempt = self._now()
+        attempt = self._progress.now
         if isinstance(outcome, Failed):
             raise blame.refused(attempt, self._upm.failure(outcome, uri), uri)
         if isinstance(outcome, Installed):
@@ -251,57 +265,39 @@ class Registrar:
             # A restart takes the tasks along, and with them perhaps the installation.
             plugin = await self._upm.plugin(attempt.descriptor.key)
         if plugin is None or (attempt.fetched is None and isinstance(outcome, Forgotten)):
-            raise TargetUnavailable(
-                f"{self.target.name} has forgotten the installation: it was restarted",
-                remedy="it is registered again",
-                code="TASK-FORGOTTEN",
-            )
-        self._check(plugin, attempt.descriptor, uri)
-        self._note(installed=time.monotonic())
+            raise blame.forgotten(self.target.name)
+        self._examine(plugin, attempt.descriptor, uri)
+        self._progress.note("installed")
 
-    def _check(self, plugin: Plugin, descriptor: Descriptor, uri: str) -> None:
+    def _examine(self, plugin: Plugin, descriptor: Descriptor, uri: str) -> None:
         """Whether what is listed is what we sent; a restart that is due is not an error."""
         facts = {"key": descriptor.key, "version": descriptor.version or "", "uri": uri}
         if plugin.key != descriptor.key:
             raise self._upm.trouble(Call.TASK, Trouble.OTHER_KEY, listed=plugin.key, **facts)
-        if descriptor.version and plugin.version and plugin.version != descriptor.version:
-            raise self._upm.trouble(Call.TASK, Trouble.OLDER, listed=plugin.version, **facts)
-        name = self.target.name
+        if not _is_version(plugin, descriptor):
+            listed = plugin.version or ""
+            raise self._upm.trouble(Call.TASK, Trouble.OLDER, listed=listed, **facts)
         if plugin.restart:
-            reason = f"{name} will run it after a restart ({plugin.restart})"
-            self._tell(TargetState.RESTART_NEEDED, reason=reason)
-        elif not plugin.enabled:
-            self._warn(
-                f"{descriptor.key} is installed on {name} but disabled there",
-                f"enable it at {self.target.url}/plugins/servlet/upm",
-            )
+            reason = f"{self.target.name} will run it after a restart ({plugin.restart})"
+            self._progress.tell(TargetState.RESTART_NEEDED, reason=reason)
+        self._say_disabled(plugin)
 
     async def _confirm(self) -> None:
         """Wait for the callback; a newer offer ends the wait."""
         end = time.monotonic() + self._limits.confirm
-        while self._now().confirmed is None:
+        while self._progress.now.confirmed is None:
             if self._offer is not None:
                 return
             if (left := end - time.monotonic()) <= 0:
-                raise blame.unconfirmed(self._now(), self._limits.confirm)
+                raise blame.unconfirmed(self._progress.now, self._limits.confirm)
             await self._stir(left)
         self._prove()
 
     def _prove(self) -> None:
-        descriptor = self._now().descriptor
-        self._runs = descriptor.canonical
-        if self._now().by is Proof.UPM and descriptor.confirming is not None:
-            self._warn(
-                f"callbacks of {self.target.name} go to {descriptor.base_url}, which is not "
-                "upm-dev: they prove nothing here",
-                "write {{ base_url }} in the descriptor",
-            )
-
-    async def _forget_old_keys(self, key: str) -> None:
-        """Take away what we installed under a key that the descriptor had before."""
-        for old in [each for each in self._keys if each != key]:
-            await self._upm.uninstall(old)
-            self._keys.remove(old)
+        attempt = self._progress.now
+        self._runs = attempt.descriptor.canonical
+        if attempt.by is Proof.UPM and attempt.descriptor.confirming is not None:
+            self._progress.warn(*blame.deaf(self.target.name, attempt.descriptor))
 
     # -- what an earlier POST left behind ---------------------------------------------------------
 
@@ -313,15 +309,16 @@ class Registrar:
         """
         if self._lost is not None:
             self._task = await self._running(self._lost) or self._task
-        attempt, lost, self._lost = self._now(), self._lost, None
-        if resumed and self._task is not None:
-            self._note(accepted=time.monotonic())
-        elif resumed and lost is not None and attempt.fetched is not None:
+        lost = self._lost
+        if resumed and lost is not None and self._task is None and self._progress.now.fetched:
             plugin = await self._upm.plugin(lost.key)
-            if plugin is not None and plugin.version in (lost.version, None):
-                self._note(accepted=time.monotonic(), installed=time.monotonic())
+            if plugin is not None and _is_version(plugin, lost):
+                self._progress.note("accepted", "installed")
+        elif resumed and self._task is not None:
+            self._progress.note("accepted")
         else:
             await self._settle()
+        self._lost = None
 
     async def _running(self, descriptor: Descriptor) -> Task | None:
         """The task by which the target installs *descriptor* at this moment."""
@@ -338,19 +335,77 @@ class Registrar:
             await asyncio.sleep(polls(True, 9, outcome.ping_after_ms))
         self._task = None
 
-    # -- waiting ----------------------------------------------------------------------------------
+    # -- between offers ---------------------------------------------------------------------------
 
     async def _until_offered(self, tasks: asyncio.TaskGroup) -> None:
-        """Wait for an offer; meanwhile hear late callbacks and renew the token while it is used."""
+        """Wait for an offer; hear late callbacks, look for drift, renew the token while it is used.
+
+        A look that an offer interrupts is given up: the save does not wait for it.
+        """
+        check_at = time.monotonic() + self._limits.check
         while self._offer is None:
-            age, renew = self._warm.age, None
+            renew_at = float("inf")
+            age = self._warm.age
             if age is not None and time.monotonic() - self._posted_at < self._limits.recent:
-                renew = max(0.0, self._limits.token - age)
-            if not await self._stir(renew):
+                renew_at = time.monotonic() + self._limits.token - age
+            if await self._stir(max(0.0, min(check_at, renew_at) - time.monotonic())):
+                attempt = self._progress.begun
+                if attempt and attempt.confirmed and self._runs is None and self._there:
+                    self._prove()
+                continue
+            if renew_at <= check_at:
                 self._warm.drop()
                 self._warm.warm(tasks)
-            elif self._attempt and self._attempt.confirmed and self._runs is None:
-                self._prove()
+                continue
+            check_at = time.monotonic() + self._limits.check
+            if self._there is not None and self._warm.rejected is None:
+                self._aside = tasks.create_task(self._look_for_drift(self._there))
+                await asyncio.wait((self._aside,))
+                self._aside = None
+
+    async def _look_for_drift(self, there: Descriptor) -> None:
+        """Ask whether the target still has what we put *there*, and bring it back if not."""
+        try:
+            await self._warm.ready()
+            plugin = await self._upm.plugin(there.key)
+        except CredentialsRejected as error:
+            self._warm.rejected = error
+            self._progress.tell_error(TargetState.REJECTED, error)
+            return
+        except TargetError as error:
+            if self._progress.last is not TargetState.UNAVAILABLE:
+                wait = self._limits.check
+                self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=wait)
+            return
+        if plugin is None:
+            self._drifted(*blame.vanished(self.target.name, there))
+            self.again()
+        elif not _is_version(plugin, there):
+            self._own.foreign = plugin
+            self._drifted(*blame.replaced(self.target.name, there, plugin))
+        else:
+            self._say_disabled(plugin)
+            if self._progress.last is TargetState.UNAVAILABLE:
+                self._progress.tell_back()
+
+    def _drifted(self, code: str, reason: str, remedy: str) -> None:
+        self._runs = self._there = None
+        self._progress.tell(TargetState.DRIFTED, code=code, reason=reason, remedy=remedy)
+
+    def _say_disabled(self, plugin: Plugin) -> None:
+        """Say once that the target has switched our app off."""
+        if not plugin.enabled and not self._disabled:
+            self._progress.warn(
+                f"{plugin.key} is installed on {self.target.name} but disabled there",
+                f"enable it at {self.target.url}/plugins/servlet/upm",
+            )
+        self._disabled = not plugin.enabled
+
+    # -- waiting ----------------------------------------------------------------------------------
+
+    def _hear(self, event: Event) -> None:
+        if self._progress.hear(event):
+            self._stirred.set()
 
     async def _stir(self, limit: float | None) -> bool:
         """Wait at most *limit* seconds for an offer or a fact; False: there was none."""
@@ -360,15 +415,15 @@ class Registrar:
         except TimeoutError:
             return False
         self._stirred.clear()
-        self._tell_steps()
+        self._progress.tell_steps()
         return True
 
     async def _news(self, limit: float) -> bool:
         """Wait at most *limit* seconds for a fact about this attempt; False: there was none."""
-        known, end = self._now(), time.monotonic() + limit
-        while (left := end - time.monotonic()) > 0 and self._now() is known:
+        known, end = self._progress.now, time.monotonic() + limit
+        while (left := end - time.monotonic()) > 0 and self._progress.now is known:
             await self._stir(left)
-        return self._now() is not known
+        return self._progress.now is not known
 
     async def _back_off(self, delay: float, *, fixed: bool) -> None:
         """Wait *delay* seconds; a newer revision ends the wait, unless it is *fixed*."""
@@ -376,56 +431,7 @@ class Registrar:
         while (left := end - time.monotonic()) > 0 and (fixed or self._offer is None):
             await self._stir(left)
 
-    # -- telling ----------------------------------------------------------------------------------
 
-    def _hear(self, event: Event) -> None:
-        if self._attempt is not None:
-            heard = self._attempt.heard(event, self.target.name, time.monotonic())
-            if heard is not self._attempt:
-                self._attempt = heard
-                self._stirred.set()
-
-    def _now(self) -> Attempt:
-        assert self._attempt is not None
-        return self._attempt
-
-    def _note(self, **facts: float) -> None:
-        self._attempt = replace(self._now(), **facts)  # type: ignore[arg-type]
-        self._tell_steps()
-
-    def _tell_steps(self) -> None:
-        """Publish the states that the attempt has newly reached."""
-        for state, at in self._attempt.steps if self._attempt else ():
-            if state not in self._told:
-                self._told += (state,)
-                by = self._now().by if state is TargetState.CONFIRMED else None
-                self._tell(state, at=at, by=by)
-
-    def _tell_error(
-        self, state: TargetState, error: TargetError, *, retry_in: float | None = None
-    ) -> None:
-        code, remedy = error.code or None, error.remedy or None
-        self._tell(state, code=code, reason=error.reason, remedy=remedy, retry_in=retry_in)
-
-    def _tell_left(self, why: str) -> None:
-        for key in self._keys:
-            message = f"{key} stays installed on {self.target.name}: {why}"
-            self._warn(message, "upm-dev unregister --orphans takes it away")
-
-    def _warn(self, message: str, remedy: str) -> None:
-        severity, name = Severity.WARNING, self.target.name
-        self._bus.publish(Notice(severity=severity, message=message, remedy=remedy, target=name))
-
-    def _tell(self, state: TargetState, *, at: float | None = None, **more: Any) -> None:
-        attempt = self._attempt
-        self._bus.publish(
-            TargetChanged(
-                target=self.target.name,
-                state=state,
-                attempt=attempt.number if attempt else 0,
-                revision=attempt.revision if attempt else None,
-                digest=attempt.descriptor.digest if attempt else None,
-                ms=attempt.ms(at or time.monotonic()) if attempt else None,
-                **more,
-            )
-        )
+def _is_version(plugin: Plugin, descriptor: Descriptor) -> bool:
+    """Whether *plugin* has the descriptor's version, as far as both name one."""
+    return not (descriptor.version and plugin.version and plugin.version != descriptor.version)

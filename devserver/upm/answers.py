@@ -44,6 +44,7 @@ class Plugin:
     enabled: bool = True
     description: str = ""
     user_installed: bool = True
+    vendor: str = ""
     restart: str | None = None
     """`install`, `upgrade` or `remove` while that waits for a restart of the host."""
     modules: tuple[Module, ...] = ()
@@ -166,6 +167,7 @@ def plugin(body: Mapping[str, Any]) -> Plugin | None:
         enabled=body.get("enabled") is not False,
         description=_text(body.get("description")),
         user_installed=body.get("userInstalled") is not False,
+        vendor=_text(_mapping(body.get("vendor")).get("name")),
         restart=restart if isinstance(restart, str) and restart not in ("", "none") else None,
         modules=tuple(
             Module(_text(each.get("key")), each.get("enabled") is not False)

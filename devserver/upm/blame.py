@@ -8,6 +8,8 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from devserver.errors import NotConfirmed, TargetError, TargetUnavailable
+from devserver.model import Descriptor
+from devserver.upm.answers import Plugin
 from devserver.upm.attempt import Attempt
 
 NOBODY_CAME = "TASK-NOBODY-CAME"
@@ -60,6 +62,40 @@ def unconfirmed(attempt: Attempt, limit: float) -> NotConfirmed:
         remedy=f"the target has to reach that address{address_hint(place)}",
         code=NO_CALLBACK,
     )
+
+
+def forgotten(target: str) -> TargetUnavailable:
+    """The target knows the task no more, and does not list what it was to install."""
+    return TargetUnavailable(
+        f"{target} has forgotten the installation: it was restarted",
+        remedy="it is registered again",
+        code="TASK-FORGOTTEN",
+    )
+
+
+def deaf(target: str, descriptor: Descriptor) -> tuple[str, str]:
+    """Message and remedy where the callbacks of *descriptor* go to somebody else."""
+    return (
+        f"callbacks of {target} go to {descriptor.base_url}, which is not upm-dev: they prove "
+        "nothing here",
+        "write {{ base_url }} in the descriptor",
+    )
+
+
+def vanished(target: str, there: Descriptor) -> tuple[str, str, str]:
+    """Code, reason and remedy where our app is gone."""
+    reason = f"{target} no longer lists {there.key}: it was removed there, or the host began anew"
+    return "DRIFT-GONE", reason, "it is registered again"
+
+
+def replaced(target: str, there: Descriptor, plugin: Plugin) -> tuple[str, str, str]:
+    """Code, reason and remedy where somebody installed another version of our app."""
+    whose = f" of {plugin.vendor}" if plugin.vendor else ""
+    reason = (
+        f"{target} lists {plugin.key} {plugin.version}{whose} in place of our {there.version}: "
+        "somebody else installed it"
+    )
+    return "DRIFT-REPLACED", reason, "--take-over (or t) installs ours again"
 
 
 def address_hint(uri: str) -> str:

@@ -23,6 +23,8 @@ class Limits:
     last_retry: float = 30.0
     side: float = 5.0
     """For a request that only prepares or checks."""
+    check: float = 15.0
+    """Between two looks whether the target still has what we installed."""
 
 
 def backoff(

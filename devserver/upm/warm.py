@@ -38,16 +38,20 @@ class WarmToken:
         """Forget the token at hand: it is about to expire."""
         self._token = None
 
-    async def take(self) -> str:
-        """A token for one POST; asked for by GET, which tells what is wrong, where none is warm.
+    async def ready(self) -> None:
+        """Wait, a moment, for a token that is being asked for; raise what rejected us for good.
 
-        One that is being asked for is waited for, a moment.
+        To be awaited before other requests: a wrong password is then sent once, not twice.
         """
         if self._asking is not None and not self._asking.done():
             await asyncio.wait((self._asking,), timeout=MOMENT)
             self._asking.cancel()
         if self.rejected is not None:
             raise self.rejected
+
+    async def take(self) -> str:
+        """A token for one POST; asked for by GET, which tells what is wrong, where none is warm."""
+        await self.ready()
         age, token, self._token = self.age, self._token, None
         if token is not None and age is not None and age < self._limits.token:
             return token[0]

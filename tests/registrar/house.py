@@ -18,9 +18,10 @@ from devserver.credentials import Credentials
 from devserver.events import Bus, CallbackReceived, Event, TargetChanged
 from devserver.model import CallbackSpec, Descriptor, Kind, Revision, Target, TargetState
 from devserver.publish import Published
-from devserver.registrar import Limits, Registrar, Where
+from devserver.registrar import Limits, Permission, Registrar, Where
 from devserver.simulator import SimulatedHost
 from devserver.upm.client import Upm
+from devserver.upm.journal import Journal
 from devserver.upm.wire import connections
 from devserver.web.listen import open_sockets, serving
 from devserver.web.public import Received, Site, public_app
@@ -128,6 +129,8 @@ async def house(
     request_limit: float = 2.0,
     run: bool = True,
     prepared: bool = False,
+    journal: Journal | None = None,
+    permissions: tuple[Permission, ...] = (),
 ) -> AsyncIterator[House]:
     """Our public port and a registrar for each of *hosts*, running while the block runs."""
     async with AsyncExitStack() as stack:

@@ -9,7 +9,7 @@ from upm.scripted import answer, scripted
 
 from devserver.events import Notice
 from devserver.model import Proof, TargetState
-from devserver.registrar import Limits
+from devserver.registrar import Limits, Permission
 from devserver.simulator import Fault, SimulatedHost, simulated_host
 from devserver.upm.pace import backoff
 
@@ -211,7 +211,7 @@ async def test_a_restart_in_the_middle_is_registered_again(host: SimulatedHost) 
 
 async def test_a_changed_key_takes_the_old_one_away(host: SimulatedHost) -> None:
     """Once the new key is in, the one before is uninstalled."""
-    async with house(host) as our:
+    async with house(host, permissions=(Permission.KEY_CHANGE,)) as our:
         our.save(key="com.example.old")
         await our.until(CONFIRMED)
         our.save(key="com.example.new")
@@ -234,9 +234,6 @@ async def test_without_callback_the_listing_counts(host: SimulatedHost) -> None:
 
 async def test_retiring_takes_the_app_away(host: SimulatedHost) -> None:
     """At the end nothing of ours is left."""
-    async with house(host) as our:
-        our.save()
-        await our.until(CONFIRMED)
     async with house(host, run=False) as our:
         task = asyncio.create_task(our.registrars[0].run())
         our.save()
@@ -247,7 +244,7 @@ async def test_retiring_takes_the_app_away(host: SimulatedHost) -> None:
         left = await our.registrars[0].retire()
 
     assert left == ()
-    assert our.states()[-1] == "unregistered"
+    assert our.states()[-2:] == ["confirmed", "unregistered"]
     assert "com.example.hello" not in host.state.plugins
 
 

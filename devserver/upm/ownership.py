@@ -1,0 +1,140 @@
+"""Whose app it is on a target: nothing of anybody else's is overwritten, nothing of ours is left.
+
+An app is ours when the journal says that we installed it. What is not ours, what is on a machine
+that is not this one, and what would change its key is touched only with the user's permission.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+
+from devserver.addresses import is_this_machine
+from devserver.errors import TargetRefused
+from devserver.model import Descriptor, Target
+from devserver.upm.answers import Plugin
+from devserver.upm.client import Upm
+from devserver.upm.journal import Journal, JournalBroken
+
+
+class Permission(StrEnum):
+    """What the user has to say once: by flag, by key press."""
+
+    INSTALL = "yes"
+    """Write to a target that is neither this machine nor marked `dev = true`."""
+    TAKE_OVER = "take-over"
+    """Replace an app, or a version, that we did not install."""
+    KEY_CHANGE = "allow-key-change"
+    """Install under another key, and remove the one before."""
+
+
+class Ownership:
+    """What we have on *target*. *warn* is told, once, when the journal cannot be written."""
+
+    def __init__(
+        self,
+        target: Target,
+        upm: Upm,
+        *,
+        journal: Journal | None = None,
+        permissions: Iterable[Permission] = (),
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self.foreign: Plugin | None = None
+        """What somebody else put in our place."""
+        self._target = target
+        self._upm = upm
+        self._journal = journal
+        self._permissions = set(permissions)
+        self._warn = warn
+        self._keys: list[str] = []
+        self._is_near = target.dev or is_this_machine(target.url)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What we may have installed there and have not taken away, oldest first."""
+        return tuple(self._keys)
+
+    def allow(self, permission: Permission) -> None:
+        """The user agrees; for the rest of this run."""
+        self._permissions.add(permission)
+        if permission is Permission.TAKE_OVER:
+            self.foreign = None
+
+    async def claim(self, descriptor: Descriptor) -> bool:
+        """Make sure that *descriptor* may be installed, and note that it will be.
+
+        Returns whether its key is new to us (then `disclaim` undoes this when nothing came of it).
+        Raises TargetRefused where the user has to agree first.
+        """
+        key, name = descriptor.key, self._target.name
+        if not self._is_near and Permission.INSTALL not in self._permissions:
+            raise TargetRefused(
+                f"{name} is {self._target.url}, which is not this machine; nothing was sent",
+                remedy="if it is meant for development, give --yes, or write dev = true under "
+                f"[targets.{name}]",
+                code="TARGET-NOT-DEV",
+            )
+        if self.foreign is not None and Permission.TAKE_OVER not in self._permissions:
+            raise self._not_ours(self.foreign)
+        if key in self._keys:
+            return False
+        if self._keys and Permission.KEY_CHANGE not in self._permissions:
+            raise TargetRefused(
+                f"the key changed from {self._keys[-1]} to {key}: for a host that is another app",
+                remedy="write the old key again, or press k (--allow-key-change): the new one is "
+                "installed, then the old one removed",
+                code="KEY-CHANGED",
+            )
+        if Permission.TAKE_OVER not in self._permissions and not self._is_noted(key):
+            there = await self._upm.plugin(key)
+            if there is not None:
+                raise self._not_ours(there)
+        self._note(descriptor)
+        self._keys.append(key)
+        return True
+
+    def disclaim(self, key: str) -> None:
+        """Forget *key*: the target has taken nothing."""
+        self._keys.remove(key)
+        self._forget(key)
+
+    async def release(self, key: str) -> None:
+        """Take the app away."""
+        await self._upm.uninstall(key)
+        self._keys.remove(key)
+        self._forget(key)
+
+    def _not_ours(self, there: Plugin) -> TargetRefused:
+        what = " ".join(filter(None, (there.key, there.version)))
+        whose = f" of {there.vendor}" if there.vendor else ""
+        return TargetRefused(
+            f"{what}{whose} is installed on {self._target.name}, and not by upm-dev",
+            remedy="--take-over (or t) replaces it; or give the target a key of its own: "
+            f'[targets.{self._target.name}] variables = {{ key_suffix = "-dev" }}',
+            code="NOT-OURS",
+        )
+
+    def _is_noted(self, key: str) -> bool:
+        try:
+            return bool(self._journal and self._journal.entry(self._target.url, key))
+        except JournalBroken as error:
+            self._broken(error)
+            return False
+
+    def _note(self, descriptor: Descriptor) -> None:
+        try:
+            if self._journal:
+                target = self._target
+                self._journal.note(target.name, target.url, descriptor.key, descriptor.digest)
+        except JournalBroken as error:
+            self._broken(error)
+
+    def _forget(self, key: str) -> None:
+        try:
+            if self._journal:
+                self._journal.gone(self._target.url, key)
+        except JournalBroken as error:
+            self._broken(error)
+
+    def _broken(self, error: JournalBroken) -> None:
+        self._journal = None
+        self._warn(error.reason, error.remedy)
