@@ -33,9 +33,9 @@ def _plugin(app: App, profile: Profile, product: Product) -> Refusal | None:
             return refusal.install(
                 "install.failed", "A remote plugin has to declare plugins-version 2."
             )
-        if not app.base_url:
+        if not re.match(r"https?://[^/]", app.base_url or ""):
             return refusal.install(
-                "install.failed", "The <remote-plugin-container> has no display-url."
+                "install.failed", "The <remote-plugin-container> needs an http display-url."
             )
         for module in app.modules:
             if module.url is not None and not module.url.startswith("/"):

@@ -229,7 +229,7 @@ async def receive(request: web.Request) -> Artefact | Refusal | None:
             continue
         suffix = re.sub(r"\W", "", request.query.get("type", "jar")) or "jar"
         name = (part.filename or f"plugin.{suffix}").replace("\\", "/").rsplit("/", 1)[-1]
-        file = await spool.keep(_chunks(part))
+        file = await spool.keep(chunks(part))
         if file is None:
             return Refusal("upm.plugin.error.unexpected.error", "too large")
         media_type = part.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -237,7 +237,7 @@ async def receive(request: web.Request) -> Artefact | Refusal | None:
     return None
 
 
-async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
     while chunk := await part.read_chunk(1 << 16):
         yield chunk
 

@@ -10,7 +10,16 @@ from random import Random, SystemRandom
 from aiohttp import web
 
 from devserver.errors import CannotStart, PortInUse
-from devserver.simulator import administration, control, installer, platform, rest
+from devserver.simulator import (
+    administration,
+    appframe,
+    control,
+    controlpage,
+    installer,
+    pages,
+    platform,
+    rest,
+)
 from devserver.simulator.faults import Fault
 from devserver.simulator.faulty import faulty
 from devserver.simulator.host import HOST, SimulatedHost
@@ -50,6 +59,9 @@ def routes(context: str) -> list[web.RouteDef]:
         web.post(f"{context}/rest/pat/{{api:1\\.0|latest}}/tokens{slash}", platform.personal_token),
         web.get("/keys/{kid}", platform.install_key),
         *control.ROUTES,
+        *controlpage.ROUTES,
+        *pages.routes(context),
+        *appframe.routes(context),
         *installer.routes(context),
         *administration.routes(api, slash),
         web.get(f"{api}/{{key:[^/]+}}{slash}", rest.without_suffix),

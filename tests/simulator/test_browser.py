@@ -1,0 +1,131 @@
+"""The tutorial, followed literally in a browser: register-apps-tutorial, steps 1 to 10."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+from simulator.conftest import Start
+from simulator.people import App
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"), reason="needs Debian's chromium"
+    ),
+]
+
+
+@pytest.fixture
+async def page() -> AsyncIterator["Page"]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield await browser.new_page()
+        await browser.close()
+
+
+async def log_in(page: "Page", url: str) -> None:
+    await page.goto(f"{url}/login.jsp")
+    await page.get_by_label("Username").fill("admin")
+    await page.get_by_label("Password").fill("admin")
+    await page.get_by_role("button", name="Log in").click()
+
+
+async def test_the_tutorial(page: "Page", start: Start, app: App) -> None:
+    """Log in, switch private listings on, upload the URL, see it installed, open its page."""
+    host = await start(install_time=0.03)
+    errors: list[str] = []
+    page.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else 0
+    )
+
+    await log_in(page, host.url)
+    await page.get_by_label("Administration", exact=True).click()
+    await page.get_by_role("link", name="Add-ons").click()
+    await page.get_by_role("link", name="Manage apps").first.click()
+    await page.get_by_role("link", name="Settings").click()
+    settings = page.get_by_role("dialog", name="Settings")
+    await settings.get_by_label("Private listings").check()
+    await settings.get_by_role("button", name="Apply").click()
+    await page.get_by_role("link", name="Upload app").first.click()
+    upload = page.get_by_role("dialog", name="Upload app")
+    await upload.get_by_label("From this URL").fill(app.descriptor)
+    await upload.get_by_role("button", name="Upload").click()
+    await page.get_by_role("dialog", name="Installed and ready to go").wait_for()
+    await page.get_by_role("link", name="Close").click()
+
+    listed = page.get_by_role("region", name="User installed apps")
+    assert await listed.get_by_text("Hello World").first.is_visible()
+    app.body = b"<h1>Hello from the app</h1>"
+    app.media_type = "text/html"
+    await listed.get_by_role("link", name="Hello", exact=True).click()
+    frame = page.frame_locator("iframe")
+    await frame.get_by_role("heading", name="Hello from the app").wait_for()
+    assert app.fetched[-1].path.startswith("/hello?x=1&tz=")
+    assert "oauth_signature=" in app.fetched[-1].path
+    assert errors == []
+    assert len(await host.called_back("remote_plugin_installed")) == 1
+
+
+async def test_by_keyboard(page: "Page", start: Start, app: App) -> None:
+    """The upload dialog is reached, filled and sent without a mouse; what is behind it is inert."""
+    host = await start()
+    await log_in(page, host.url)
+    await page.goto(f"{host.url}/plugins/servlet/upm")
+
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    await page.get_by_role("link", name="Upload app").first.focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("dialog", name="Upload app").wait_for()
+    assert await page.evaluate("document.activeElement.id") == "url"
+    await page.keyboard.type(app.descriptor)
+    await page.keyboard.press("Enter")
+
+    await page.get_by_role("dialog", name="Installed and ready to go").wait_for()
+    assert await page.evaluate("document.activeElement.textContent") == "Close"
+    assert await page.locator("header[inert]").count() == 1
+
+
+async def test_hostile_text(page: "Page", start: Start, app: App) -> None:
+    """What an app declares is shown, never run: names, descriptions, vendors, pages, events."""
+    host = await start()
+    bad = "&lt;img src=x onerror=alert(1)&gt;\"'{{7*7}}"
+    attribute = bad.replace('"', "&quot;")
+    app.serve_xml()
+    app.body = app.body.replace(b"Says hello.", bad.encode()).replace(
+        b'name="Hello', f'name="{attribute}'.encode()
+    )
+    app.body = app.body.replace(b'url="https://example.com"', b'url="javascript:alert(1)"')
+    ran: list[str] = []
+    page.on("dialog", lambda dialog: ran.append(dialog.message))
+    await log_in(page, host.url)
+    await page.goto(f"{host.url}/plugins/servlet/upm?dialog=upload")
+    await page.get_by_label("From this URL").fill(app.descriptor)
+    await page.get_by_role("button", name="Upload").click()
+    await page.get_by_role("dialog", name="Installed").wait_for()
+
+    for path in ("upm?app=com.example.hello", "upm/log", "ac/com.example.hello/hello"):
+        await page.goto(f"{host.url}/plugins/servlet/{path}")
+        assert "<img src=x onerror=alert(1)>" in await page.locator("body").inner_text()
+        assert await page.locator("img").count() == 0
+        assert await page.locator("a[href^=javascript]").count() == 0
+    await page.goto(f"{host.origin}/_simulator/")
+    assert ran == []
