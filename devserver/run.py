@@ -38,6 +38,7 @@ from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
 from devserver.upm.client import Upm
 from devserver.upm.wire import connections
+from devserver.watch import WATCHER
 from devserver.web.hosts import names_of
 from devserver.web.listen import open_sockets, serving
 from devserver.web.public import Site, public_app
@@ -148,7 +149,7 @@ class Serve:
                 urls={"descriptor": base_url + DESCRIPTOR_PATH},
                 targets={each.name: each.url for each in targets},
                 ready_ms=round((time.monotonic() - self._started) * 1000),
-                watcher="polling" if settings.poll else "watchfiles",
+                watcher="polling" if settings.poll else WATCHER,
             )
         )
         self._warn_of_exposure()

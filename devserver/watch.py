@@ -3,20 +3,25 @@
 It says *when*, never *whether*: what the files hold decides that (`sources.Snapshot.digest`). So a
 path list is not even passed on. Folders are watched, not files: an editor that renames over a file
 replaces its inode, and a watch on the file would see one save and no more.
+
+Linux is asked directly (inotify through asyncinotify: no thread, no wake-ups at rest, and a file
+that is being written is told once it is closed); other systems through watchfiles. Measured on one
+machine: a save is seen after 0.2 ms at no cost at rest, against 3.6 ms and 1.7 % of a core with
+watchfiles at `step=2`.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from pathlib import Path
 
-STEP_MS = 2
-"""How often watchfiles gathers events: a save is seen after some 1.6 steps, each step costs CPU.
-
-Measured (`make bench`): 1 ms is 1.4 % of a core idle, 2 ms 0.7 %, 5 ms 0.2 % and 9 ms of latency.
-"""
+WATCHER = "inotify" if sys.platform == "linux" else "watchfiles"
+STEP_MS = 5
+"""How often watchfiles gathers events: a save is seen after some 1.6 steps; each step costs."""
 DEBOUNCE_MS = 20
-"""The longest a burst of events is gathered before we hear of it."""
-TICK_MS = 1000
+"""The longest that watchfiles gathers a burst of events before we hear of it."""
+TICK_SECONDS = 1.0
 """A lost event (a folder that was just made, a network file system) costs no more than this."""
 POLL_SECONDS = 0.25
 
@@ -38,31 +43,71 @@ async def looks(
     while True:
         watched = frozenset(folder for folder in folders() if folder.is_dir())
         if not watched:
-            await asyncio.sleep(TICK_MS / 1000)
+            await asyncio.sleep(TICK_SECONDS)
             yield
             continue
         async for _ in _changes(watched):
             yield
             if folders() != watched:
                 break
-        # What happened between two watches was seen by neither.
-        yield
 
 
-async def _changes(watched: frozenset[Path]) -> AsyncIterator[None]:
-    """Yield after changes directly in *watched* and each second; end when a folder is gone."""
-    from watchfiles import awatch  # Rust and anyio: 44 ms, and not for --poll
+if sys.platform == "linux":
 
-    try:
-        async for _ in awatch(
-            *watched,
-            watch_filter=None,
-            debounce=DEBOUNCE_MS,
-            step=STEP_MS,
-            rust_timeout=TICK_MS,
-            yield_on_timeout=True,
-            recursive=False,
-        ):
+    async def _changes(watched: frozenset[Path]) -> AsyncIterator[None]:
+        """Yield at once, after changes directly in *watched*, and each second."""
+        from asyncinotify import Inotify, Mask
+
+        mask = (
+            Mask.CLOSE_WRITE | Mask.CREATE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO
+            | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
+        )  # fmt: skip
+        with ExitStack() as stack:
+            try:
+                inotify = stack.enter_context(Inotify())
+                for folder in watched:
+                    inotify.add_watch(folder, mask)
+            except FileNotFoundError:  # gone since it was listed: list again
+                yield
+                return
+            except OSError:  # the user's watches are used up (fs.inotify.max_user_*)
+                async for _ in _polled():
+                    yield
+                return
+            # What happened before the watch stood was seen by nobody.
             yield
-    except FileNotFoundError:
-        return
+            while True:
+                try:
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await inotify.get()
+                except TimeoutError:
+                    pass  # the tick: look all the same
+                yield
+
+else:
+
+    async def _changes(watched: frozenset[Path]) -> AsyncIterator[None]:
+        """Yield at once, after changes directly in *watched*, and each second."""
+        from watchfiles import awatch
+
+        yield
+        try:
+            async for _ in awatch(
+                *watched,
+                watch_filter=None,
+                debounce=DEBOUNCE_MS,
+                step=STEP_MS,
+                rust_timeout=round(TICK_SECONDS * 1000),
+                yield_on_timeout=True,
+                recursive=False,
+            ):
+                yield
+        except FileNotFoundError:  # gone since it was listed: list again
+            return
+
+
+async def _polled() -> AsyncIterator[None]:
+    """For ever: look without being told."""
+    while True:
+        yield
+        await asyncio.sleep(POLL_SECONDS)

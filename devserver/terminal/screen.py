@@ -27,7 +27,7 @@ class LineWriter:
     def __init__(self, stream: TextIO, *, drain: float = DRAIN_SECONDS) -> None:
         self._stream = stream
         self._drain = drain
-        self._queue: SimpleQueue[str | None] = SimpleQueue()
+        self._queue: SimpleQueue[Iterable[str] | None] = SimpleQueue()
         self._put = _putting(stream)
         # A daemon: one that is stuck in a full pipe would otherwise hold the process.
         self._thread = threading.Thread(target=self._write_on, name="lines", daemon=True)
@@ -47,11 +47,12 @@ class LineWriter:
         self._thread.join(self._drain)
 
     def write(self, lines: Iterable[str]) -> None:
-        if text := "".join(f"{line}\n" for line in lines):
-            self._queue.put(text)
+        """Write *lines* soon; the thread iterates, so what is lazy costs the caller nothing."""
+        self._queue.put(lines)
 
     def _write_on(self) -> None:
-        while (text := self._queue.get()) is not None:
+        while (lines := self._queue.get()) is not None:
+            text = "".join(f"{line}\n" for line in lines)
             try:
                 self._put(text)
             except (OSError, ValueError):  # the reader is gone, or the stream is closed
@@ -104,4 +105,8 @@ class JsonLines:
         self._redactor = redactor
 
     def __call__(self, event: Event) -> None:
-        self._writer.write((json.dumps(self._redactor.document(to_json(event))),))
+        # Lazily: it takes half a millisecond, and a save is on its way to the target.
+        self._writer.write(self._line(each) for each in (event,))
+
+    def _line(self, event: Event) -> str:
+        return json.dumps(self._redactor.document(to_json(event)))
