@@ -174,7 +174,16 @@ async def house(
             who = Credentials(origin=origin, user="admin", secret=secret, source="the test")
             upms[name] = Upm(session, target, who, limit=request_limit)
             made.registrars.append(
-                Registrar(target, upms[name], bus, where=Where(made.url), keep=keep, limits=limits)
+                Registrar(
+                    target,
+                    upms[name],
+                    bus,
+                    where=Where(made.url),
+                    keep=keep,
+                    limits=limits,
+                    journal=journal,
+                    permissions=permissions,
+                )
             )
         verifier.append(Verifier(upms))
         if prepared:
@@ -182,10 +191,17 @@ async def house(
         if not run:
             yield made
             return
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(each.run()) for each in made.registrars]
-            try:
-                yield made
-            finally:
-                for each in running:
-                    each.cancel()
+        async with running(made):
+            yield made
+
+
+@asynccontextmanager
+async def running(our: House) -> AsyncIterator[None]:
+    """Run the registrars while the block runs."""
+    async with asyncio.TaskGroup() as tasks:
+        work = [tasks.create_task(each.run()) for each in our.registrars]
+        try:
+            yield
+        finally:
+            for each in work:
+                each.cancel()
