@@ -5,6 +5,7 @@ from aiohttp import web
 from devserver.errors import UsageError
 from devserver.simulator.administration import ICON
 from devserver.simulator.faults import KINDS, STAGES, from_mapping
+from devserver.simulator.journal import Exchange
 from devserver.simulator.pages import enter, form, see_other
 from devserver.simulator.render import page, problem, style
 
@@ -24,8 +25,13 @@ async def control(request: web.Request) -> web.Response:
         kinds=list(KINDS),
         stages=STAGES,
         callbacks=list(reversed(host.callbacks))[:SHOWN],
-        exchanges=list(reversed(list(host.journal)))[:SHOWN],
+        exchanges=[each for each in reversed(list(host.journal)) if _of_a_client(each)][:SHOWN],
     )
+
+
+def _of_a_client(exchange: Exchange) -> bool:
+    """Whether it is worth showing: somebody's visits to these pages are not."""
+    return any(part in exchange.path for part in ("/rest/", "/oauth/", "/keys/", "/status"))
 
 
 async def add_fault(request: web.Request) -> web.Response:

@@ -10,7 +10,7 @@ from simulator.conftest import Start
 from simulator.people import App
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import ConsoleMessage, Page
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -52,9 +52,12 @@ async def test_the_tutorial(page: "Page", start: Start, app: App) -> None:
     """Log in, switch private listings on, upload the URL, see it installed, open its page."""
     host = await start(install_time=0.03)
     errors: list[str] = []
-    page.on(
-        "console", lambda message: errors.append(message.text) if message.type == "error" else 0
-    )
+
+    def note(message: "ConsoleMessage") -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    page.on("console", note)
 
     await log_in(page, host.url)
     await page.get_by_label("Administration", exact=True).click()
