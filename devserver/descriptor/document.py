@@ -234,7 +234,7 @@ class XmlDocument:
 
     @cached_property
     def kind(self) -> Kind:
-        if self.root.tag == "remote-app":
+        if self.root.tag in ("remote-app", "application"):
             return Kind.REMOTE_APP
         if any(child.tag in REMOTE_MODULES for child in self.root.children):
             return Kind.REMOTE_XML
@@ -252,7 +252,7 @@ class XmlDocument:
     @property
     def details(self) -> frozenset[str]:
         """The top-level elements that describe the plugin as a whole."""
-        return DETAILS_OF_REMOTE_APP if self.root.tag == "remote-app" else DETAILS
+        return DETAILS if self.root.tag == "atlassian-plugin" else DETAILS_OF_REMOTE_APP
 
     @cached_property
     def modules(self) -> list[Element]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from devserver.descriptor.catalogue import connect_catalogue
 from devserver.descriptor.document import In, JsonDocument, Problem, Replacement, opaque
-from devserver.descriptor.nearest import nearest
+from devserver.descriptor.nearest import distance, nearest
 from devserver.descriptor.rules import rule
 from devserver.descriptor.rules.file import HIPCHAT
 from devserver.model import Kind, Severity
@@ -325,22 +325,32 @@ def signed_install(document: JsonDocument) -> Iterator[Problem]:
 
 @rule("J516", Severity.WARNING, JSON)
 def unknown_property(document: JsonDocument) -> Iterator[Problem]:
-    known = connect_catalogue().properties
     if draft(document):
         return
+    catalogue = connect_catalogue()
     for name in document.root:
-        if name in known or name.startswith(("_", "//", "$", "#")) or opaque(name):
+        if name in catalogue.properties or name.startswith(("_", "//", "$", "#")) or opaque(name):
             continue
-        near = nearest(name, known)
-        at = In((name,), key=True)
-        there = near is not None and near in document.root
-        yield Problem(
-            at,
-            f'nothing reads "{name}"',
-            f'did you mean "{near}"?' if near else "remove it",
-            None if near else Severity.INFO,
-            edit=Replacement(at, f'"{name}"', f'"{near}"') if near and not there else None,
-        )
+        near = nearest(name, catalogue.properties)
+        yield _misspelt(In((name,), key=True), name, near, near in document.root)
+    for module in document.modules:
+        known = catalogue.modules.get(module.type, {}).get("properties", ())
+        for name in module.value:
+            near = None if name in known else nearest(name, known)
+            if near is not None and near not in module.value and distance(name, near) <= 2:
+                required = near in catalogue.modules[module.type].get("required", ())
+                if not required:  # J607 says so
+                    yield _misspelt(In((*module.path, name), key=True), name, near, False)
+
+
+def _misspelt(at: In, name: str, near: str | None, there: bool) -> Problem:
+    return Problem(
+        at,
+        f'nothing reads "{name}"',
+        f'did you mean "{near}"?' if near else "remove it",
+        None if near else Severity.INFO,
+        edit=Replacement(at, f'"{name}"', f'"{near}"') if near and not there else None,
+    )
 
 
 @rule("J517", Severity.WARNING, JSON)

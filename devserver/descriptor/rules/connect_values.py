@@ -28,20 +28,29 @@ def context_parameters(document: JsonDocument) -> Iterator[Problem]:
     folded = {each.replace(".", "").lower(): each for each in known}
     for each in document.modules:
         url = text(each.value.get("url"))
-        if each.type in MACROS or "{" not in url:
+        if "{" not in url or bitbucket(document):
             continue
+        own = _identifiers(each)
         for found in PARAMETER.finditer(url):
             name = found[1]
             near = folded.get(re.sub(r"[._]", "", name).lower())
             if near is None and "." in name:
-                near = nearest(name, known)
-            if name in known or near is None or name.startswith("ac."):
+                family = name.partition(".")[0] + "."
+                near = nearest(name, [each for each in known if each.startswith(family)])
+            if name in known or near is None or name in own or name.startswith("ac."):
                 continue  # other products and apps have parameters of their own
             yield Problem(
                 each.at("url"),
                 f"the host does not know {found[0]}: it sends nothing for it",
                 f"did you mean {{{near}}}?",
             )
+
+
+def _identifiers(module: JsonModule) -> frozenset[str]:
+    """The names of a macro's own parameters, which its url may use."""
+    parameters = module.value.get("parameters")
+    listed = parameters if isinstance(parameters, list) else []
+    return frozenset(text(each.get("identifier")) for each in listed if isinstance(each, dict))
 
 
 def _conditions(document: JsonDocument) -> Iterator[tuple[JsonModule, In, Any]]:

@@ -35,7 +35,7 @@ def key_missing(document: XmlDocument) -> Iterator[Problem]:
         listed = known.get(each.tag)
         severity = None
         if (listed is None or each.tag.startswith("connect-")) and each.tag not in own:
-            severity = Severity.WARNING  # a type of another plugin, which may not want a key
+            severity = Severity.INFO  # a type of another plugin, which may not want a key
         yield Problem(
             each.at("key"),
             f"<{each.tag}> has {'an empty' if 'key' in each.attributes else 'no'} key: "

@@ -18,7 +18,8 @@ def web_item_parts(document: XmlDocument) -> Iterator[Problem]:
             yield Problem(each.at("section"), "the web-item has no section", 'add section="…"')
         if each.find("label") is None and not own_class:
             yield Problem(each.here, "the web-item has no label", '<label key="…"/> names it')
-        if each.find("link") is None and not own_class:
+        scripted = any(child.tag.startswith(("styleClass", "client-")) for child in each.children)
+        if each.find("link") is None and not own_class and not scripted:
             yield Problem(
                 each.here,
                 "the web-item has no link: it shows and does nothing",
