@@ -1,19 +1,20 @@
 """What a URL says: base URLs as users paste them, origins, and which of them are this machine."""
 
-import ipaddress
 import re
-import socket
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
-_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+_HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?"
+_SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _PORTS = {"http": 80, "https": 443}
 
-_BELOW_THE_BASE = re.compile(
-    r"/(?:plugins/servlet|rest|secure|browse|display|pages|login|dashboard"
-    r"|[^/]+\.(?:jspa|jsp|action|vm))(?:/|$)",
-    re.IGNORECASE,
+_BELOW_THE_BASE = (
+    r"(?i)/(?:plugins/servlet|rest|secure|browse|display|pages|login|dashboard"
+    r"|[^/]+\.(?:jspa|jsp|action|vm))(?:/|$)"
 )
 """Where a product's own pages begin, in the paths that people copy from a browser."""
 
@@ -43,7 +44,7 @@ def parse(text: str, *, pasted: bool = False) -> Address:
     """
     parts = _split(text.strip())
     path = re.sub("//+", "/", parts.path)
-    if pasted and (found := _BELOW_THE_BASE.search(path)):
+    if pasted and (found := re.search(_BELOW_THE_BASE, path)):
         path = path[: found.start()]
     return Address(
         origin_of(parts, usual_port=False) + path.rstrip("/"),
@@ -54,7 +55,7 @@ def parse(text: str, *, pasted: bool = False) -> Address:
 
 def is_url(text: str) -> bool:
     """Whether *text* was meant as a URL: it has a scheme."""
-    return _SCHEME.match(text.strip()) is not None
+    return re.match(_SCHEME, text.strip()) is not None
 
 
 def origin(url: str) -> str:
@@ -99,15 +100,19 @@ def is_this_machine(url: str) -> bool:
     return address.is_loopback or _is_ours(address)
 
 
-def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _ip(host: str) -> "IPv4Address | IPv6Address | None":
+    import ipaddress  # 4 ms, and `validate` asks for no address
+
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
 
 
-def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _is_ours(address: "IPv4Address | IPv6Address") -> bool:
     """Only an address of this machine can be bound."""
+    import socket
+
     if address.is_unspecified or address.is_multicast:
         return False
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -134,6 +139,6 @@ def _split(text: str) -> SplitResult:
     if port == 0:
         raise NotAnAddress("has no usable port")
     host = parts.hostname or ""
-    if not (_ip(host) if ":" in host else _HOST.fullmatch(host)):
+    if not (_ip(host) if ":" in host else re.fullmatch(_HOST, host)):
         raise NotAnAddress("has no usable host")
     return parts

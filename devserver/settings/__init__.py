@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from devserver import colours
 from devserver.errors import UsageError
@@ -22,7 +22,7 @@ from devserver.model import Diagnostic, Position, Severity, Target
 from devserver.settings import files
 from devserver.settings.layers import COMMAND_LINE, ENVIRONMENT, Layers
 from devserver.settings.table import BY_VARIABLE, PREFIX, SETTINGS, near
-from devserver.settings.targets import SECRET_KINDS, choose, secret_variable
+from devserver.settings.targets import SECRET_KINDS, Chosen, choose, secret_variable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,22 +125,16 @@ def load(project: Path, flags: Mapping[str, object], environ: Mapping[str, str])
     Raises:
         SettingsInvalid: with every mistake that was found.
     """
-    layers = Layers()
-    root, named = _project(project, layers)
-    layers.flags(flags)
-    layers.environment(environ)
-    layers.dotenv(root)
-    files.read(layers, root, files.SETTINGS_FILE)
-    files.read(layers, root, files.PYPROJECT, ("tool", "upm-dev"))
-    chosen = choose(layers)
-    _look_for_misspelt_variables(layers)
-    _check_together(layers)
+    found = _gather(project, flags, environ, Layers())
+    if found.layers.diagnostics:  # once more, to say where: most runs need no places
+        found = _gather(project, flags, environ, Layers(placed=True))
+    layers, root, named, chosen = found
     if any(each.is_error for each in layers.diagnostics):
         raise SettingsInvalid(tuple(layers.diagnostics), layers.texts)
     values = {
-        each.name: found.value
+        each.name: given.value
         for each in SETTINGS
-        if each.name in _FIELDS and (found := layers.best(each.name))
+        if each.name in _FIELDS and (given := layers.best(each.name))
     }
     if named is not None:
         values["descriptor"] = named
@@ -156,6 +150,29 @@ def load(project: Path, flags: Mapping[str, object], environ: Mapping[str, str])
         digest=_digest(root, layers.documents),
         warnings=tuple(layers.diagnostics),
     )
+
+
+class _Gathered(NamedTuple):
+    layers: Layers
+    root: Path
+    named: str | None
+    chosen: Chosen
+
+
+def _gather(
+    project: Path, flags: Mapping[str, object], environ: Mapping[str, str], layers: Layers
+) -> _Gathered:
+    """Read all places, in the order of precedence, and see what they mean together."""
+    root, named = _project(project, layers)
+    layers.flags(flags)
+    layers.environment(environ)
+    layers.dotenv(root)
+    files.read(layers, root, files.SETTINGS_FILE)
+    files.read(layers, root, files.PYPROJECT, ("tool", "upm-dev"))
+    chosen = choose(layers)
+    _look_for_misspelt_variables(layers)
+    _check_together(layers)
+    return _Gathered(layers, root, named, chosen)
 
 
 _FIELDS = frozenset(each.name for each in fields(Settings))

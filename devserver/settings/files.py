@@ -44,7 +44,8 @@ def read(layers: Layers, root: Path, name: str, above: tuple[str, ...] = ()) -> 
     if document is None:
         return
     layers.documents[name] = document
-    _File(layers, name, toml.places(text), above).read(document)
+    places = toml.places(text) if layers.placed else toml.Places(text, {}, {})
+    _File(layers, name, places, above).read(document)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,9 @@ class Layers:
     each settings file. `best` is then what counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, placed: bool = False) -> None:
+        """*placed*: whether to find out where in the settings files everything stands."""
+        self.placed = placed
         self.given: dict[str, list[Given]] = {}
         self.targets: dict[str, dict[str, Given]] = {}
         self.diagnostics: list[Diagnostic] = []
@@ -167,7 +169,8 @@ class Layers:
                 "save it as UTF-8",
             )
             return None
-        self.texts[name] = redact.text(text)
+        if self.placed:
+            self.texts[name] = redact.text(text)
         return text
 
     def _warn_if_others_read(self, file: Path) -> None:
