@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "validate": "Find the mistakes in descriptors, templates and projects.",
     "render": "Print the exact bytes that would be served.",
     "simulator": "Run the simulated host on its own.",
+    "callback": "Send an app a genuine callback, or one it must not accept.",
 }
 """Name (also the module's, with `_` for `-`) to what it does, in the order of `--help`.
 

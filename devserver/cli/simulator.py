@@ -2,16 +2,20 @@
 
 import asyncio
 import signal
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from devserver.errors import INTERRUPTED
 from devserver.simulator.profile import product_names, profile_names
 
+if TYPE_CHECKING:
+    from devserver.simulator import SimulatedHost
 
-@click.command(name="simulator")
+
+@click.command(name="simulator", context_settings={"auto_envvar_prefix": "UPM_DEV_SIMULATOR"})
 @click.option(
     "--profile",
     default="xml-era",
@@ -33,6 +37,25 @@ from devserver.simulator.profile import product_names, profile_names
     "--faults",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A TOML file of what goes wrong.",
+)
+@click.option(
+    "--log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Append every exchange as JSON Lines.",
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep what is installed in this file.",
+)
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name beside localhost under which the pages may be opened.",
 )
 @click.option("--seed", type=int, help="Makes tokens, ids and faults repeatable.")
 @click.option(
@@ -70,21 +93,37 @@ async def _run(*, faults: Path | None, hosts: tuple[str, ...], **options: Any) -
         asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
     scripted = parse_faults(faults.read_text("utf-8")) if faults else ()
     async with simulated_host(hosts=hosts or BOTH_LOOPBACKS, faults=scripted, **options) as host:
-        version, _ = host.version
-        click.echo(f"simulated {host.product.title} {version}, UPM {host.profile.upm}")
-        click.echo(f"  base URL  {host.url}")
-        click.echo(f"  profile   {host.profile.name}: {host.profile.summary}")
-        click.echo(f"  users     {', '.join(f'{name}/{name}' for name in host.state.users.names)}")
-        api = f"{host.url}/rest/plugins/1.0/"
-        click.echo("\nto register by curl:")
-        click.echo(
-            f"  T=$(curl -sI -u admin:admin '{api}?os_authType=basic' | tr -d '\\r'"
-            " | sed -n 's/^upm-token: //Ip')"
-        )
-        click.echo(
-            "  curl -si -u admin:admin -H 'Content-Type:"
-            " application/vnd.atl.plugins.install.uri+json' \\\n"
-            '    -d \'{"pluginUri":"http://localhost:8000/atlassian-plugin.xml"}\''
-            f' "{api}?token=$T"'
-        )
+        for each in hosts:
+            if not ip_address(each).is_loopback:
+                click.echo(f"warning: whoever reaches {each} can install apps here", err=True)
+        click.echo(banner(host))
         await asyncio.Event().wait()
+
+
+def banner(host: "SimulatedHost") -> str:
+    """Where it is, who may log in, and how to register an app by curl."""
+    version, _ = host.version
+    api = f"{host.url}/rest/plugins/1.0/"
+    kind = "application/vnd.atl.plugins.install.uri+json"
+    body = '{"pluginUri":"http://localhost:8000/atlassian-plugin.xml"}'
+    lines = [
+        f"simulated {host.product.title} {version}, UPM {host.profile.upm}",
+        f"  base URL  {host.url}",
+        f"  profile   {host.profile.name}: {host.profile.summary}",
+        f"  users     {', '.join(f'{name}/{name}' for name in host.state.users.names)}",
+    ]
+    who = "-u admin:admin"
+    if not host.profile.basic:
+        token = host.state.users.new_personal_token("admin")
+        lines.append(f"  token     {token} (a personal access token of admin)")
+        who = f"-H 'Authorization: Bearer {token}'"
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "to register by curl:",
+            f"  T=$(curl -sI {who} '{api}' | tr -d '\\r' | sed -n 's/^upm-token: //Ip')",
+            f"  curl -si {who} -H 'Content-Type: {kind}' \\",
+            f"""    -d '{body}' "{api}?token=$T\"""",
+        ]
+    )

@@ -6,14 +6,15 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
 from random import Random
 
 from aiohttp import web
 
-from devserver.simulator import hooks, representations
+from devserver.simulator import hooks, persistence, representations
 from devserver.simulator.faults import Fault, Script
 from devserver.simulator.gates import Caller, cookie_name
-from devserver.simulator.hooks import Callback, Sender
+from devserver.simulator.hooks import Call, Callback, Sender
 from devserver.simulator.identity import Identity
 from devserver.simulator.installs import Installer, Job
 from devserver.simulator.journal import Journal
@@ -25,6 +26,8 @@ from devserver.simulator.state import Plugin, State
 from devserver.simulator.users import DEFAULT_USERS, Role, User
 
 _log = logging.getLogger(__name__)
+
+SAVE_EVERY = 0.1
 
 KEPT = 10_000
 """How many callbacks and exchanges are remembered."""
@@ -51,6 +54,7 @@ class SimulatedHost:
         loopback_allowed: bool,
         journal: Journal,
         names: Iterable[str] = (),
+        kept_in: Path | None = None,
     ) -> None:
         self.profile = profile
         self.product = product
@@ -66,6 +70,8 @@ class SimulatedHost:
         self.random = random
         self.state = State(profile, product, users=users, random=random)
         self.identity = Identity(product.name, random)
+        if kept_in and (saved := persistence.read(kept_in)):
+            persistence.restore(saved, self.state, self.identity, kept_in)
         self.faults = Script(random)
         self.journal = journal
         self.form_token = f"{random.getrandbits(128):032x}"
@@ -77,6 +83,7 @@ class SimulatedHost:
         self._jobs: set[asyncio.Task[None]] = set()
         self._changed: list[asyncio.Future[None]] = []
         self._summaries: dict[str, tuple[Plugin, str]] = {}
+        self._kept_in = kept_in
         self.lifecycle = Lifecycle(
             self.state,
             self.me,
@@ -178,15 +185,34 @@ class SimulatedHost:
         await work
         self.changed()
 
+    async def keep(self) -> None:
+        """Save what is worth keeping as it changes, at most ten times a second."""
+        if self._kept_in is None:
+            return
+        saved = -1
+        while True:
+            if saved != self.state.changes:
+                saved = self.state.changes
+                await self._save(self._kept_in)
+            await asyncio.sleep(SAVE_EVERY)
+
+    async def _save(self, path: Path) -> None:
+        text = persistence.dump(self.state, self.identity, await self.identity.private_pem())
+        try:
+            await asyncio.to_thread(persistence.write, path, text)
+        except OSError as error:
+            _log.error("the state cannot be kept in %s: %s", path, error)
+
     async def close(self) -> None:
         """Stop all jobs and hang up."""
+        if self._kept_in:
+            await self._save(self._kept_in)
         jobs = tuple(self._jobs)
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
         await self._session.close()
         await self.identity.close()
-        self.journal.close()
 
     # What went on
 
@@ -233,6 +259,12 @@ class SimulatedHost:
 
         await self.wait(lambda: len(sent()) >= count, within=within)
         return sent()
+
+    async def send(self, call: Call) -> Callback:
+        """Send a call as it is, past all faults: for the lab."""
+        answer = await self._sender.send(call, self.now())
+        self._told(answer)
+        return answer
 
     # Faults
 

@@ -20,6 +20,10 @@ class Identity:
         self._pem = pem
         self._made: asyncio.Future[RSAPrivateKey] | None = None
 
+    def restore(self, client_key: str, kid: str, pem: str) -> None:
+        """Be the host that was saved."""
+        self.client_key, self.kid, self._pem = client_key, kid, pem
+
     async def key(self) -> "RSAPrivateKey":
         """The private key; the first call has it made."""
         if self._made is None:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from devserver.errors import CannotStart
+
 KEPT = 2000
 
 SHOWN_HEADERS = (
@@ -65,7 +67,7 @@ class Journal:
 
     def __init__(self, path: Path | None = None) -> None:
         self._kept: deque[Exchange] = deque(maxlen=KEPT)
-        self._file: IO[str] | None = path.open("a", encoding="utf-8") if path else None
+        self._file = _open(path) if path else None
         self._count = 0
 
     def __iter__(self) -> Iterator[Exchange]:
@@ -90,6 +92,13 @@ class Journal:
     def close(self) -> None:
         if self._file:
             self._file.close()
+
+
+def _open(path: Path) -> IO[str]:
+    try:
+        return path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise CannotStart(f"{path} cannot be written: {error}", remedy="see --log") from error
 
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:

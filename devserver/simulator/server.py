@@ -3,13 +3,13 @@
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from random import Random, SystemRandom
 
 from aiohttp import web
 
-from devserver.errors import CannotStart, PortInUse
+from devserver.errors import CannotStart, PortInUse, UsageError
 from devserver.simulator import (
     administration,
     appframe,
@@ -26,7 +26,7 @@ from devserver.simulator.host import HOST, SimulatedHost
 from devserver.simulator.journal import Journal
 from devserver.simulator.middle import answered, gated, journaled
 from devserver.simulator.profile import Profile, load_product, load_profile
-from devserver.simulator.reach import Reach
+from devserver.simulator.reach import Network, Reach
 from devserver.simulator.users import DEFAULT_USERS, User
 
 BOTH_LOOPBACKS = ("127.0.0.1", "::1")
@@ -106,6 +106,13 @@ def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
     raise CannotStart("no port is free", remedy="try again")
 
 
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise UsageError(f"{text} is no network: {error}", remedy="10.0.0.0/8, say") from error
+
+
 def _bind(host: str, port: int) -> socket.socket | None:
     try:
         address = ipaddress.ip_address(host)
@@ -151,6 +158,7 @@ async def simulated_host(
     allow_fetch: Iterable[str] = (),
     allow_loopback: bool = False,
     log: Path | None = None,
+    state: Path | None = None,
     allow_hosts: Iterable[str] = (),
 ) -> AsyncIterator[SimulatedHost]:
     """Run a simulated host while the block runs.
@@ -166,6 +174,7 @@ async def simulated_host(
         allow_fetch: networks, beside loopback, from which descriptors may be fetched.
         allow_loopback: let a Cloud profile take http and local URLs.
         allow_hosts: names, beside localhost, under which the pages may be opened.
+        state: a file in which the host survives a restart.
         log: a file that every exchange is appended to, as JSON Lines.
 
     Raises PortInUse, CannotStart, UsageError.
@@ -183,21 +192,24 @@ async def simulated_host(
         if not or_free:
             raise
         sockets = listen(hosts, 0)
-    host = SimulatedHost(
-        played,
-        made,
-        port=sockets[0].getsockname()[1],
-        context=context,
-        users=tuple(users),
-        reach=Reach(ipaddress.ip_network(each) for each in allow_fetch),
-        random=random,
-        install_time=install_time,
-        loopback_allowed=allow_loopback,
-        journal=Journal(log),
-        names=(*hosts, *allow_hosts),
-    )
-    host.script(*faults)
     async with AsyncExitStack() as stack:
+        for one in sockets:
+            stack.callback(one.close)
+        host = SimulatedHost(
+            played,
+            made,
+            port=sockets[0].getsockname()[1],
+            context=context,
+            users=tuple(users),
+            reach=Reach(_network(each) for each in allow_fetch),
+            random=random,
+            install_time=install_time,
+            loopback_allowed=allow_loopback,
+            journal=stack.enter_context(closing(Journal(log))),
+            names=(*hosts, *allow_hosts),
+            kept_in=state,
+        )
+        host.script(*faults)
         stack.push_async_callback(host.close)
         runner = web.AppRunner(
             make_app(host), access_log=None, shutdown_timeout=0.2, handler_cancellation=True
@@ -206,4 +218,5 @@ async def simulated_host(
         await runner.setup()
         for one in sockets:
             await web.SockSite(runner, one).start()
+        host.spawn(host.keep())
         yield host

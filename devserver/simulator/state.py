@@ -285,6 +285,15 @@ class State:
             if plugin.restart == "upgrade" and plugin.pending is not None:
                 self.plugins[key] = replace(plugin, app=plugin.pending, pending=None, restart=None)
 
+    @property
+    def changes(self) -> int:
+        """Grows with everything that is worth keeping."""
+        return self._logged
+
+    def restore_log(self, entries: list[LogEntry]) -> None:
+        self.log.extend(entries)
+        self._logged = entries[-1].number if entries else 0
+
     def note(self, text: str, user: str, now: float) -> None:
         self._logged += 1
         self.log.append(LogEntry(self._logged, now, user, text))
