@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _LINE = re.compile(r"[ \t]*(?:export[ \t]+)?(?P<name>UPM_DEV_[A-Za-z0-9_.-]*)[ \t]*(?P<rest>.*)")
+_LINES = re.compile(r"\r\n|\r|\n")  # splitlines() takes more for line ends, which a secret may hold
 _VALUE = re.compile(
     r"""=[ \t]*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>[^']*)')[ \t]*(?:\#.*)?"""
     r"""|=(?P<bare>(?![ \t]*["'])(?:(?![ \t]\#).)*)(?:[ \t]\#.*)?"""
@@ -29,7 +30,7 @@ class Line:
 
 def read(text: str) -> Iterator[Line]:
     """Our lines of a `.env` file, in order."""
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(_LINES.split(text), 1):
         found = _LINE.fullmatch(raw)
         if found is None:
             continue
