@@ -139,7 +139,7 @@ class Registrar:
         try:
             async with asyncio.timeout(limit):
                 if self._lost is not None:
-                    self._task = await self._running(self._lost) or self._task
+                    self._task = await self._running() or self._task
                 await self._settle()
                 for key in () if self._keep else self._own.keys:
                     await self._own.release(key)
@@ -245,6 +245,10 @@ class Registrar:
             tries = 0 if await self._news(delay) else tries + 1
             try:
                 outcome = await self._upm.poll(task)
+                if isinstance(outcome, Forgotten) and (running := await self._running()):
+                    # A cluster's other node, or a host that counts its tasks anew.
+                    self._task = task = running
+                    outcome = Running(task.ping_after_ms)
             except TargetUnavailable as error:
                 delay = max(next(delays), error.retry_after or 0.0)
                 self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
@@ -264,7 +268,10 @@ class Registrar:
         else:
             # A restart takes the tasks along, and with them perhaps the installation.
             plugin = await self._upm.plugin(attempt.descriptor.key)
-        if plugin is None or (attempt.fetched is None and isinstance(outcome, Forgotten)):
+        is_doubtful = isinstance(outcome, Forgotten) and (
+            attempt.fetched is None or not _is_version(plugin, attempt.descriptor)
+        )
+        if plugin is None or is_doubtful:
             raise blame.forgotten(self.target.name)
         self._examine(plugin, attempt.descriptor, uri)
         self._progress.note("installed")
@@ -308,7 +315,7 @@ class Registrar:
         fetched and listed; otherwise its end is awaited, so that no two overlap.
         """
         if self._lost is not None:
-            self._task = await self._running(self._lost) or self._task
+            self._task = await self._running() or self._task
         lost = self._lost
         if resumed and lost is not None and self._task is None and self._progress.now.fetched:
             plugin = await self._upm.plugin(lost.key)
@@ -320,9 +327,10 @@ class Registrar:
             await self._settle()
         self._lost = None
 
-    async def _running(self, descriptor: Descriptor) -> Task | None:
-        """The task by which the target installs *descriptor* at this moment."""
-        names = {descriptor.name, descriptor.file_name}
+    async def _running(self) -> Task | None:
+        """The task by which the target installs what we POSTed last, if it still runs."""
+        posted = self._lost or self._progress.now.descriptor
+        names = {posted.name, posted.file_name}
         return next((each for each in await self._upm.pending() if each.source in names), None)
 
     async def _settle(self) -> None:
@@ -432,6 +440,7 @@ class Registrar:
             await self._stir(left)
 
 
-def _is_version(plugin: Plugin, descriptor: Descriptor) -> bool:
+def _is_version(plugin: Plugin | None, descriptor: Descriptor) -> bool:
     """Whether *plugin* has the descriptor's version, as far as both name one."""
-    return not (descriptor.version and plugin.version and plugin.version != descriptor.version)
+    listed = plugin.version if plugin else None
+    return not (descriptor.version and listed and listed != descriptor.version)

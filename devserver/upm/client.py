@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from devserver.errors import TargetError
+from devserver.errors import TargetError, TargetUnavailable
 from devserver.model import Target
 from devserver.upm import answers
 from devserver.upm.answers import (
@@ -115,8 +115,17 @@ class Upm:
             if _invalid_token(answer) and not renewed:
                 renewed = True
             elif answer.status != 415 or not (media_type := next(types, "")):
-                raise self._wire.refused(answer, uri=uri)
+                raise self._not_installed(answer, uri)
             token = await self.token()
+
+    def _not_installed(self, answer: Answer, uri: str) -> TargetError:
+        """Why a POST was not accepted; after a 5xx it may have been, behind a proxy say."""
+        error = self._wire.refused(answer, uri=uri)
+        if answer.status < 500 or not isinstance(error, TargetUnavailable):
+            return error
+        return AnswerLost(
+            error.reason, remedy=error.remedy, code=error.code, retry_after=error.retry_after
+        )
 
     async def upload(self, jar: bytes, file_name: str, token: str) -> Task:
         """Send *jar* to be installed (upm-protocol.md §3); returns once the target has accepted."""
@@ -140,7 +149,7 @@ class Upm:
             if answer.status in (200, 202) and (task := self._accepted(answer)):
                 return task
             if not _invalid_token(answer) or renewed:
-                raise self._wire.refused(answer, uri=file_name)
+                raise self._not_installed(answer, file_name)
             renewed = True
             token = await self.token()
 

@@ -150,7 +150,13 @@ class Wire:
                 return Answer(call, response.status, response.headers, body, cut)
 
     def refused(self, answer: Answer, **facts: str) -> TargetError:
-        """The error that says why *answer* is not what was asked for."""
+        """The error that says why *answer* is not what was asked for.
+
+        Half a body is not judged by: it may have been about a stale token, say.
+        """
+        if answer.cut and answer.status != 401:
+            told = self.explained(Refusal(call=answer.call, trouble=Trouble.CUT), **facts)
+            return AnswerLost(told.reason, remedy=told.remedy, code=told.code)
         said = answer.document or {}
         status = said.get("status")
         inner = status if isinstance(status, dict) else {}
