@@ -199,7 +199,7 @@ class Registrar:
         if self._progress.now.accepted is None:
             await self._post(descriptor, uri)
         if self._task is not None:
-            await self._follow(self._task, uri)
+            await self._follow(uri)
         self._there = descriptor
         self._warm.warm(tasks)
         await self._confirm()
@@ -230,13 +230,14 @@ class Registrar:
         self._lost = None
         self._progress.note("accepted")
 
-    async def _follow(self, task: Task, uri: str) -> None:
+    async def _follow(self, uri: str) -> None:
         """Poll until the task has ended well; raise why it has not."""
+        assert self._task is not None
         end = time.monotonic() + self._limits.task
         delays = backoff(self._limits.first_retry, 2.0)
-        delay = polls(False, 0, task.ping_after_ms)
+        delay = polls(False, 0, self._task.ping_after_ms)
         tries = 0
-        outcome: Outcome = Running(task.ping_after_ms)
+        outcome: Outcome = Running(self._task.ping_after_ms)
         while isinstance(outcome, Running):
             if time.monotonic() > end:
                 self._task = None
@@ -244,11 +245,9 @@ class Registrar:
                 raise self._upm.trouble(Call.TASK, Trouble.TASK_LIMIT, limit=limit)
             tries = 0 if await self._news(delay) else tries + 1
             try:
-                outcome = await self._upm.poll(task)
-                if isinstance(outcome, Forgotten) and (running := await self._running()):
-                    # A cluster's other node, or a host that counts its tasks anew.
-                    self._task = task = running
-                    outcome = Running(task.ping_after_ms)
+                outcome = await self._upm.poll(self._task)
+                if isinstance(outcome, Forgotten):
+                    outcome = await self._recalled()
             except TargetUnavailable as error:
                 delay = max(next(delays), error.retry_after or 0.0)
                 self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
@@ -257,24 +256,18 @@ class Registrar:
                     fetched = self._progress.now.fetched is not None
                     delay = polls(fetched, tries, outcome.ping_after_ms)
         self._task = None
-        await self._ended(outcome, uri)
+        self._ended(outcome, uri)
 
-    async def _ended(self, outcome: Installed | Failed | Forgotten, uri: str) -> None:
+    def _ended(self, outcome: Installed | Failed | Forgotten, uri: str) -> None:
         attempt = self._progress.now
-        if isinstance(outcome, Failed):
-            raise blame.refused(attempt, self._upm.failure(outcome, uri), uri)
-        if isinstance(outcome, Installed):
-            plugin: Plugin | None = outcome.plugin
-        else:
-            # A restart takes the tasks along, and with them perhaps the installation.
-            plugin = await self._upm.plugin(attempt.descriptor.key)
-        is_doubtful = isinstance(outcome, Forgotten) and (
-            attempt.fetched is None or not _is_version(plugin, attempt.descriptor)
-        )
-        if plugin is None or is_doubtful:
-            raise blame.forgotten(self.target.name)
-        self._examine(plugin, attempt.descriptor, uri)
-        self._progress.note("installed")
+        match outcome:
+            case Forgotten():
+                raise blame.forgotten(self.target.name)
+            case Failed():
+                raise blame.refused(attempt, self._upm.failure(outcome, uri), uri)
+            case Installed():
+                self._examine(outcome.plugin, attempt.descriptor, uri)
+                self._progress.note("installed")
 
     def _examine(self, plugin: Plugin, descriptor: Descriptor, uri: str) -> None:
         """Whether what is listed is what we sent; a restart that is due is not an error."""
@@ -332,6 +325,21 @@ class Registrar:
         posted = self._lost or self._progress.now.descriptor
         names = {posted.name, posted.file_name}
         return next((each for each in await self._upm.pending() if each.source in names), None)
+
+    async def _recalled(self) -> Outcome:
+        """What became of a task that the target does not know (any more).
+
+        A restart takes the tasks along, and with them perhaps the installation; the other node of a
+        cluster never knew it.
+        """
+        if (running := await self._running()) is not None:
+            self._task = running
+            return Running(running.ping_after_ms)
+        attempt = self._progress.now
+        plugin = await self._upm.plugin(attempt.descriptor.key)
+        if plugin and attempt.fetched is not None and _is_version(plugin, attempt.descriptor):
+            return Installed(plugin)
+        return Forgotten()
 
     async def _settle(self) -> None:
         """Wait for the end of an install under way, whatever it is; at most `limits.task`."""
@@ -440,7 +448,6 @@ class Registrar:
             await self._stir(left)
 
 
-def _is_version(plugin: Plugin | None, descriptor: Descriptor) -> bool:
+def _is_version(plugin: Plugin, descriptor: Descriptor) -> bool:
     """Whether *plugin* has the descriptor's version, as far as both name one."""
-    listed = plugin.version if plugin else None
-    return not (descriptor.version and listed and listed != descriptor.version)
+    return not (descriptor.version and plugin.version and plugin.version != descriptor.version)
