@@ -14,7 +14,9 @@ PACKAGE = Path(devserver.__file__).parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "model", "redact", "addresses", "colours", "__init__"}),
     frozenset({"descriptor", "events", "settings", "credentials", "trust", "variables"}),
-    frozenset({"sources", "reading", "watch", "publish", "callbacks", "upm", "selfcheck"}),
+    frozenset(
+        {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
+    ),
     frozenset({"registrar", "pipeline"}),
     frozenset({"web", "terminal", "simulator"}),
     frozenset({"run"}),
@@ -75,7 +77,9 @@ def test_imports_point_one_way(part: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [file for part, file in parts() if part == "descriptor"], ids=lambda file: str(file.relative_to(PACKAGE))
+    "file",
+    [file for part, file in parts() if part == "descriptor"],
+    ids=lambda file: str(file.relative_to(PACKAGE)),
 )
 def test_the_descriptor_package_is_pure(file: Path) -> None:
     """Rendering, parsing and rules touch no event loop, network, clock or file system."""
