@@ -11,61 +11,36 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Final
 
-from jinja2 import meta, nodes
-from jinja2.compiler import CodeGenerator, Frame, operators
+from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame, MacroRef, operators
 from jinja2.environment import Template
 from jinja2.exceptions import TemplateSyntaxError
 from jinja2.lexer import TokenStream
 from jinja2.parser import Parser
 
 from devserver.descriptor.filters import SPEND
-from devserver.descriptor.fuel import Exceeded
-from devserver.descriptor.positions import Marks, Source, tokens
+from devserver.descriptor.fuel import TooLarge
+from devserver.descriptor.positions import Marks, Source
 from devserver.descriptor.sandbox import Sandbox
+from devserver.descriptor.survey import first, survey, weight
+from devserver.descriptor.tokens import tokens
 
-NODES: Final = 30_000
-"""Of one template: Python needs some 50 µs and 10 kB to compile each."""
-_NODE_UNITS: Final = 60
-_SCOPES: Final = 1_000_000
 _CODE: Final = 6_000_000
-_NESTED: Final = 80
-_UNDEFINED: Final = "(undefined("
-
-_COSTLY: Final = {
-    nodes.Dict: 16,
-    nodes.List: 6,
-    nodes.Tuple: 4,
-    nodes.Include: 20,
-    nodes.Import: 20,
-}
-_BODIES: Final = ("body", "else_", "elif_")
-_SCOPED = (
-    nodes.Block, nodes.CallBlock, nodes.CondExpr, nodes.FilterBlock, nodes.For, nodes.FromImport,
-    nodes.If, nodes.Import, nodes.Include, nodes.Macro, nodes.With, nodes.AssignBlock, nodes.Scope,
-)  # fmt: skip
-
-
-class TooLarge(Exceeded):
-    """The template itself is more than may be compiled; `offset` is where it becomes so."""
-
-    def __init__(self, message: str, offset: int) -> None:
-        super().__init__(message)
-        self.offset = offset
+"""Characters of Python, beyond the template's own text."""
+_UNDEFINED: Final = "(undefined(name="
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A template's code. `units` is what compiling cost; `lines` leads from its code to offsets."""
+    """A template's code; `lines` leads from its lines to offsets in the source."""
 
     source: Source
     code: CodeType
-    units: int
+    nodes: int
     lines: tuple[tuple[int, int], ...]
     loop_names: frozenset[str]
     stored: frozenset[str]
     references: tuple[str, ...]
-    dynamic: bool
-    """Some of the templates it refers to are known only while it is rendered."""
 
     @property
     def file(self) -> str:
@@ -82,7 +57,7 @@ class Compiled:
 
     def template(self, sandbox: Sandbox) -> Template:
         """The template, ready to be rendered in *sandbox*; every entry is a level of depth."""
-        sandbox.fuel.spend(self.units)
+        sandbox.fuel.compile(self.nodes, len(self.source.text))
         made = Template.from_code(sandbox, self.code, sandbox.make_globals(None))
         rendered = made.root_render_func
 
@@ -106,7 +81,7 @@ class _Compiling(Sandbox):
     def _tokenize(
         self, source: str, name: str | None, filename: str | None = None, state: str | None = None
     ) -> TokenStream:
-        return tokens(self.lexer, self.source, self.marks)
+        return tokens(self.source, self.marks)
 
 
 _PROTOTYPES: Final = {escaping: _Compiling(autoescape=escaping) for escaping in (False, True)}
@@ -133,26 +108,19 @@ def compile_marked(source: Source, autoescape: bool, marks: Marks | None) -> Com
     environment.source = source
     environment.marks = marks
     tree = _parsed(environment, source)
-    units = _measured(tree) * _NODE_UNITS + len(source.text) // 8
-    for each in tree.find_all(nodes.For):
-        if each.test is not None:
-            _pay_in(each)
-    references, dynamic = [], False
-    for reference in meta.find_referenced_templates(tree):
-        if reference is None:
-            dynamic = True
-        else:
-            references.append(reference)
-    loop_names = frozenset(
-        name.name for loop in tree.find_all(nodes.For) for name in _names(loop.target)
-    )
-    stored = frozenset(_stored(tree))
+    found = survey(tree)
+    for loop in found.filtered:
+        _pay_in(loop)
     generator = _Generator(environment, source.name, None, optimized=False)
     generator.source = source
-    code = _generated(generator, tree, source)
-    lines = tuple(generator.debug_info)
     return Compiled(
-        source, code, units, lines, loop_names, stored, tuple(dict.fromkeys(references)), dynamic
+        source,
+        _generated(generator, tree),
+        found.size,
+        tuple(generator.debug_info),
+        frozenset(found.loop_names),
+        frozenset(found.stored),
+        tuple(found.references),
     )
 
 
@@ -167,35 +135,10 @@ def _parsed(environment: _Compiling, source: Source) -> nodes.Template:
         raise TemplateSyntaxError(str(exc), parser.stream.current.lineno, source.name) from exc
 
 
-def _measured(tree: nodes.Template) -> int:
-    """How many nodes there are to compile. Raises TooLarge for more than Python can take."""
-    count = scopes = 0
-    stored: set[str] = set()
-    waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        at = node.lineno or 0
-        if depth > _NESTED:
-            raise TooLarge("the expression or block is too deeply nested", at)
-        if not isinstance(node, nodes.TemplateData | nodes.Output):
-            count += 1
-        if isinstance(node, nodes.Name):
-            stored.add(node.name)
-        scopes += isinstance(node, _SCOPED)
-        if count > NODES:
-            raise TooLarge(
-                f"the template has more than {NODES:,} expressions and tags to compile", at
-            )
-        if scopes * len(stored) > _SCOPES:
-            raise TooLarge("the template has too many names and blocks to compile", at)
-        waiting += [(child, depth + 1) for child in node.iter_child_nodes()]
-    return count
-
-
-def _generated(generator: "_Generator", tree: nodes.Template, source: Source) -> CodeType:
+def _generated(generator: "_Generator", tree: nodes.Template) -> CodeType:
     try:
         generator.visit(tree)
-        return compile(generator.stream.getvalue(), f"<{source.name}>", "exec")  # type: ignore[attr-defined]
+        return compile(generator.stream.getvalue(), f"<{generator.name}>", "exec")  # type: ignore[attr-defined]
     except (RecursionError, MemoryError, SyntaxError) as exc:
         # Python's own limits: twenty nested loops, a hundred levels, two hundred parentheses.
         offset = 0
@@ -210,79 +153,16 @@ def _pay_in(loop: nodes.For) -> None:
     """A filtered loop pays for each item it leaves out as well."""
     assert loop.test is not None
     at = loop.test.lineno
-    units = nodes.Const(2 + _weight([loop.test]), lineno=at)
+    units = nodes.Const(2 + weight([loop.test]), lineno=at)
     paying = nodes.Filter(units, SPEND, [], [], None, None, lineno=at)
     loop.test = nodes.And(paying, loop.test, lineno=at).set_environment(loop.environment)  # type: ignore[arg-type]
-
-
-def _weight(body: Iterable[nodes.Node]) -> int:
-    """Units for running *body* once, less the blocks in it, which pay for themselves."""
-    total = 0
-    waiting = list(body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, nodes.TemplateData):
-            total += 1 + len(node.data) // 8
-            continue
-        total += _COSTLY.get(type(node), 1)
-        waiting += node.iter_child_nodes(exclude=_BODIES)
-    return total
-
-
-def _stored(tree: nodes.Template) -> Iterator[str]:
-    for name in tree.find_all(nodes.Name):
-        if name.ctx != "load":
-            yield name.name
-    for macro in tree.find_all(nodes.Macro):
-        yield macro.name
-    for imported in tree.find_all(nodes.Import):
-        yield imported.target
-    for source in tree.find_all(nodes.FromImport):
-        yield from (each if isinstance(each, str) else each[1] for each in source.names)
-
-
-def _names(target: nodes.Node) -> Iterator[nodes.Name]:
-    if isinstance(target, nodes.Name):
-        yield target
-    yield from target.find_all(nodes.Name)
-
-
-def first(node: nodes.Node) -> nodes.Node:
-    """The node that a reader would point at: an expression's first, a tag's own expression."""
-    while (inner := _first_within(node)) is not None:
-        node = inner
-    return node
-
-
-def _first_within(node: nodes.Node) -> nodes.Node | None:
-    match node:
-        case nodes.Include() | nodes.Extends() | nodes.Import() | nodes.FromImport():
-            return node.template
-        case nodes.If():
-            return node.test
-        case nodes.For():
-            return node.iter
-        case nodes.CallBlock():
-            return node.call
-        case nodes.Call() | nodes.Filter() | nodes.Test() | nodes.Getattr() | nodes.Getitem():
-            return node.node
-        case nodes.BinExpr():
-            return node.left
-        case nodes.Compare():
-            return node.expr
-        case nodes.CondExpr():
-            return node.expr1
-        case nodes.Concat():
-            return node.nodes[0]
-        case nodes.Tuple() if node.items:
-            return node.items[0]
-        case _:
-            return None
 
 
 class _Generator(CodeGenerator):
     source: Source
     _size = 0
+    _defaults = 0
+    """What the defaults of the macro that is about to be written cost at each call."""
     _named = ""
     """The place of the name that is being written."""
 
@@ -292,7 +172,7 @@ class _Generator(CodeGenerator):
             at = self.debug_info[-1][0] if self.debug_info else 0
             raise TooLarge("the template makes more code than may be compiled", at)
         if self._named and x.startswith(_UNDEFINED):
-            x = f"{_UNDEFINED}place={self._named}, {x.removeprefix(_UNDEFINED)}"
+            x = f"(unknown({self._named}, {x.removeprefix(_UNDEFINED)}"
         super().write(x)
 
     def newline(self, node: nodes.Node | None = None, extra: int = 0) -> None:
@@ -304,11 +184,22 @@ class _Generator(CodeGenerator):
 
     def blockvisit(self, nodes: Iterable[nodes.Node], frame: Frame) -> None:
         body = list(nodes)
-        self.writeline(f"environment.fuel.spend({2 + _weight(body)})")
+        self.writeline(f"environment.fuel.spend({2 + weight(body) + self._defaults})")
+        self._defaults = 0
         super().blockvisit(body, frame)
 
+    def macro_body(
+        self, node: nodes.Macro | nodes.CallBlock, frame: Frame
+    ) -> tuple[Frame, MacroRef]:
+        self._defaults = weight(node.defaults)
+        return super().macro_body(node, frame)
+
+    def write_commons(self) -> None:
+        super().write_commons()
+        self.writeline(f"unknown = environment.naming({self.name!r})")
+
     def _place(self, node: nodes.Node) -> str:
-        return repr((self.name, first(node).lineno))
+        return f"{first(node).lineno}, {self.name!r}"
 
     # Values that the sandbox has to see
 
@@ -324,7 +215,7 @@ class _Generator(CodeGenerator):
         self.write(")")
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:
-        self._named = self._place(node)
+        self._named = str(node.lineno)
         super().visit_Name(node, frame)
         self._named = ""
 

@@ -32,36 +32,36 @@ def _nothing(_fuel: Fuel, _how: EvalContext, _values: Values, _named: Named) -> 
     pass
 
 
-def _whole(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
-    """All arguments are walked once, and their text may be escaped."""
-    for value in (*values, *named.values()):
-        fuel.weigh(value, swell=how.autoescape)
+def _whole(fuel: Fuel, how: EvalContext, values: Values, _named: Named) -> None:
+    """The value is walked once, and its text may be escaped."""
+    fuel.weigh(values[0], swell=how.autoescape)
 
 
-def _slow(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
+def _slow(fuel: Fuel, how: EvalContext, values: Values, _named: Named) -> None:
     """Works character by character, in Python or to several characters for one."""
-    for value in (*values, *named.values()):
-        fuel.weigh(value, swell=how.autoescape, times=12)
+    fuel.weigh(values[0], swell=how.autoescape, times=12)
+
+
+def _slower(fuel: Fuel, how: EvalContext, values: Values, _named: Named) -> None:
+    """Looks at each entity on its own."""
+    fuel.weigh(values[0], swell=how.autoescape, times=80)
 
 
 def _compared(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None:
     """The items are sorted or hashed: each is walked some log(n) times."""
-    value = values[0]
-    size = len(value) if hasattr(value, "__len__") else 1
-    fuel.weigh(value, times=2 + size.bit_length())
-    _attribute(fuel, size, values[1:], named)
+    size = _length(values[0])
+    fuel.weigh(values[0], times=2 + size.bit_length())
+    fuel.spend(size * _each(values[1:], named))
 
 
-def _attribute(fuel: Fuel, items: int, values: Values, named: Named) -> None:
-    """A dotted attribute name costs as many steps an item as it has parts."""
+def _each(values: Values, named: Named) -> int:
+    """What an item costs: a dotted attribute takes as many steps as it has parts."""
     names = [each for each in (*values, *named.values()) if isinstance(each, str)]
-    fuel.spend(items * (1 + sum(map(len, names)) // 8))
+    return 12 + 40 * sum(1 + each.count(".") for each in names)
 
 
-def _items(fuel: Fuel, _how: EvalContext, values: Values, _named: Named) -> None:
-    value = values[0]
-    size = len(value) if hasattr(value, "__len__") else 1
-    fuel.spend(2 * size)
+def _length(value: Any) -> int:
+    return len(value) if hasattr(value, "__len__") else 1
 
 
 def _argument(name: str, at: int, default: Any, values: Values, named: Named) -> Any:
@@ -74,8 +74,8 @@ def _size(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
 
 
-def _batch(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
-    _items(fuel, how, values, named)
+def _batch(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None:
+    fuel.spend(4 * _length(values[0]))
     if _argument("fill_with", 2, None, values, named) is not None:
         fuel.spend(_size(_argument("linecount", 1, 0, values, named)))
 
@@ -85,33 +85,33 @@ def _center(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
     fuel.text(_size(_argument("width", 1, 80, values, named)))
 
 
-def _format(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None:
+def _format(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
+    _whole(fuel, how, values, named)
     pay_for_percent(fuel, str(values[0]), named or values[1:])
 
 
 def _indent(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
     text = values[0]
-    if not isinstance(text, str):
+    if not isinstance(text, str):  # a list would be changed in place
         raise TypeError(f"indent works on text, not on a {type(text).__name__}")
-    _whole(fuel, how, values, named)
+    _slow(fuel, how, values, named)
     width = _argument("width", 1, 4, values, named)
     width = swollen(width) if isinstance(width, str) else _size(width)
-    fuel.spend(len(text))
     fuel.text((len(text.splitlines()) + 1) * width)
 
 
 def _join(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
-    value = values[0]
-    _whole(fuel, how, (value,), {})
-    size = len(value) if hasattr(value, "__len__") else 1
+    _whole(fuel, how, values, named)
+    size = _length(values[0])
     between = _argument("d", 1, "", values, named)
     fuel.weigh(between, swell=how.autoescape, times=1 + size)
-    _attribute(fuel, size, (), {"attribute": _argument("attribute", 2, None, values, named)})
+    attribute = _argument("attribute", 2, None, values, named)
+    if attribute is not None:
+        fuel.spend(size * _each((attribute,), {}))
 
 
 def _list(fuel: Fuel, _how: EvalContext, values: Values, _named: Named) -> None:
-    value = values[0]
-    fuel.spend(2 * len(value) if hasattr(value, "__len__") else 1)
+    fuel.spend(4 * _length(values[0]))
 
 
 def _pprint(fuel: Fuel, _how: EvalContext, values: Values, _named: Named) -> None:
@@ -136,19 +136,17 @@ def _round(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
         raise Exceeded(f"round takes a precision of at most {_PRECISION}")
 
 
-def _slice(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
-    _items(fuel, how, values, named)
-    fuel.spend(_size(_argument("slices", 1, 0, values, named)))
+def _slice(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None:
+    fuel.spend(4 * _length(values[0]) + _size(_argument("slices", 1, 0, values, named)))
 
 
-def _sum(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
-    value = values[0]
-    size = len(value) if hasattr(value, "__len__") else 1
-    _attribute(fuel, size, values[1:], named)
+def _sum(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None:
+    size = _length(values[0])
     start = _argument("start", 2, 0, values, named)
-    plain = isinstance(start, int | float)
-    fuel.weigh(value, times=1 if plain else 1 + size)  # lists are copied at each addition
-    fuel.weigh(start, times=1 if plain else 1 + size)
+    copies = 1 if isinstance(start, int | float) else 1 + size  # lists, at each addition
+    fuel.weigh(values[0], times=copies)
+    fuel.weigh(start, times=copies)
+    fuel.spend(size * _each(values[1:], named))
 
 
 def _tojson(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None:
@@ -156,14 +154,14 @@ def _tojson(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None
     indent = _argument("indent", 1, None, values, named)
     if indent is not None:
         width = len(indent) if isinstance(indent, str) else _size(indent)
-        fuel.text(units * min(units, 100) * width)
+        fuel.text(units * min(units, 1000) * width)
 
 
 def _wordwrap(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
     _slow(fuel, how, values, named)
     text = str(values[0])
     longest = max(map(len, text.splitlines()), default=0)
-    fuel.spend(len(text) * longest // 64)  # textwrap is quadratic in a line
+    fuel.spend(len(text) * longest // 16)  # textwrap is quadratic in a line
     between = _argument("wrapstring", 3, None, values, named)
     fuel.text(len(text) * len(between) if isinstance(between, str) else 0)
 
@@ -181,7 +179,7 @@ _FILTERS: Final[Mapping[str, Price]] = {
     **dict.fromkeys(("abs", "capitalize", "e", "escape", "filesizeformat", "float"), _whole),
     **dict.fromkeys(("forceescape", "int", "lower", "reverse", "safe", "string"), _whole),
     **dict.fromkeys(("trim", "upper", "truncate", "xmlattr"), _whole),
-    **dict.fromkeys(("striptags", "title", "urlencode", "wordcount"), _slow),
+    **dict.fromkeys(("title", "urlencode", "wordcount"), _slow),
     **dict.fromkeys(("dictsort", "groupby", "max", "min", "sort", "unique"), _compared),
     **dict.fromkeys(("items", "map", "reject", "rejectattr", "select", "selectattr"), _nothing),
     "batch": _batch,
@@ -194,6 +192,7 @@ _FILTERS: Final[Mapping[str, Price]] = {
     "replace": _replace,
     "round": _round,
     "slice": _slice,
+    "striptags": _slower,
     "sum": _sum,
     "tojson": _tojson,
     "wordwrap": _wordwrap,
@@ -224,15 +223,12 @@ def _paid(function: Callable[..., Any], price: Price, *, lazy: bool, iterators: 
     @pass_context
     def paid(context: Context, value: Any, *values: Any, **named: Any) -> Any:
         fuel: Fuel = context.environment.fuel  # type: ignore[attr-defined]
-        fuel.spend(4)
+        fuel.spend(30)
+        for each in (*values, *named.values()):
+            fuel.weigh(each, swell=True)
         if not iterators and isinstance(value, Iterator):
             value = list(value)
         price(fuel, context.eval_ctx, (value, *values), named)
-        step = 2
-        if lazy:
-            step += (
-                sum(len(each) for each in (*values, *named.values()) if isinstance(each, str)) // 8
-            )
         if wanted == "context":
             result = function(context, value, *values, **named)
         elif wanted == "eval_context":
@@ -241,7 +237,9 @@ def _paid(function: Callable[..., Any], price: Price, *, lazy: bool, iterators: 
             result = function(context.environment, value, *values, **named)
         else:
             result = function(value, *values, **named)
-        return fuel.paced(result, step) if isinstance(result, Iterator) else result
+        if isinstance(result, Iterator):
+            return fuel.paced(result, _each(values, named) if lazy else 12)
+        return result
 
     return paid
 

@@ -1,30 +1,34 @@
 """What a rendering may cost: work is counted and paid for before it is done.
 
-No clock and no signal bounds a rendering, so that the same files always give the same answer. One
-*unit* is about one step of an expression, four characters of text, or one place in a list; each of
-them takes well under a microsecond and some tens of bytes, so that `UNITS` bound time and memory.
+No clock and no signal bounds a rendering, so that the same files always give the same answer. A
+*unit* is some 50 ns of work and 20 bytes of memory, whichever is more, measured where a template
+gets most out of it: one step of the generated code, four characters of text, a place in a list;
+ten for an attribute, forty for a call. So `UNITS` bound a rendering to half a second and 200 MB.
 """
 
 from collections import deque
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from typing import Final
+from collections.abc import Collection, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, Final
 
 from jinja2.environment import TemplateModule
 from jinja2.utils import Cycler, Joiner, Namespace
 from markupsafe import Markup
 
-UNITS: Final = 4_000_000
-"""A descriptor of 60 kB with 400 modules takes some 40,000."""
+UNITS: Final = 6_000_000
+"""A descriptor of 60 kB with 400 modules takes some 200,000."""
 DEPTH: Final = 100
 """Macros, includes, blocks and recursive loops within each other."""
 BITS: Final = 4096
 """The largest integer that arithmetic touches."""
+HASHABLE_BITS: Final = 60
+"""Integers of more can be made to share one hash, and a dictionary of such is quadratic."""
 RANGE: Final = 100_000
+NODES: Final = 25_000
+"""Expressions and tags of all templates of a rendering: Python takes some 60 µs to compile each."""
 
 _CHARACTERS: Final = 4
-_HASHABLE_BITS: Final = 60
-_COLLIDING: Final = 1000
-"""Integers past 60 bits can be made to share one hash, which makes a dictionary quadratic."""
+_NODE: Final = 12
+_COLLIDING: Final = 2000
 _SWELL: Final = 4
 """What escaping adds to each of `& < > " '`, at most."""
 
@@ -33,13 +37,22 @@ class Exceeded(Exception):
     """The template asks for more than a rendering may cost; says what of."""
 
 
+class TooLarge(Exceeded):
+    """The template itself is more than may be compiled; `offset` is where it becomes so."""
+
+    def __init__(self, message: str, offset: int) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
 class Fuel:
     """What is left of one rendering's allowance. Once it is used up, it stays so."""
 
-    __slots__ = ("_left", "depth")
+    __slots__ = ("_left", "_nodes", "depth")
 
     def __init__(self, units: int = UNITS) -> None:
         self._left = units
+        self._nodes = NODES
         self.depth = 0
 
     @property
@@ -55,6 +68,13 @@ class Fuel:
 
     def text(self, characters: int) -> None:
         self.spend(characters // _CHARACTERS)
+
+    def compile(self, nodes: int, characters: int) -> None:
+        """Pay for compiling a template, which costs the same whether it is remembered or not."""
+        self._nodes -= nodes
+        if self._nodes < 0:
+            raise Exceeded(f"the templates hold more than {NODES:,} expressions and tags")
+        self.text(characters)
 
     def enter(self) -> None:
         """Go one level deeper; whoever enters leaves."""
@@ -90,15 +110,16 @@ class Fuel:
         waiting = [root]
         while waiting:
             value = waiting.pop()
-            units = 1
-            if isinstance(value, str):
-                units = 1 + _characters(value, swell) // _CHARACTERS
-            elif isinstance(value, int):
-                units = _integer(value)
-            elif isinstance(value, range | bytes | bytearray):
-                units = 1 + len(value)
-            elif (parts := _parts(value)) is not None:
-                self.spend(len(parts))  # before the list of what waits grows by as many
+            kind = type(value)  # not isinstance: that asks the value itself for its class
+            units = _NODE
+            if issubclass(kind, str):
+                units += _characters(value, swell) // _CHARACTERS  # type: ignore[arg-type]
+            elif issubclass(kind, int):
+                units += _integer(value)  # type: ignore[arg-type]
+            elif issubclass(kind, range | bytes | bytearray):
+                units += len(value)  # type: ignore[arg-type]
+            elif (parts := _parts(value, kind)) is not None:
+                units += len(parts)
                 waiting += parts
             self.spend(units * times)
             total += units
@@ -124,26 +145,29 @@ def _characters(text: str, swell: bool) -> int:
 
 def _integer(value: int) -> int:
     bits = value.bit_length()
-    if bits <= _HASHABLE_BITS:
+    if bits <= HASHABLE_BITS:
         return 1
     return 1 + bits // 16 + _COLLIDING
 
 
-def _parts(value: object) -> list[object] | None:
+def _parts(value: Any, kind: type) -> Collection[object] | None:
     """What a value's text, hash or equality is made of; None for what has no parts."""
-    if isinstance(value, list | tuple | set | frozenset | deque | KeysView | ValuesView):
-        return list(value)
-    if isinstance(value, ItemsView):
-        return [part for item in value for part in item]
-    if isinstance(value, Namespace):
+    if issubclass(kind, list | tuple):
+        return value  # type: ignore[no-any-return]
+    if issubclass(kind, Namespace):
         value = object.__getattribute__(value, "_Namespace__attrs")
-    if isinstance(value, Mapping):
+        kind = dict
+    if issubclass(kind, Mapping):
         return [*value.keys(), *value.values()]
-    if isinstance(value, Cycler):
-        return list(value.items)
-    if isinstance(value, Joiner):
+    if issubclass(kind, set | frozenset | deque | KeysView | ValuesView):
+        return list(value)
+    if issubclass(kind, ItemsView):
+        return [part for item in value for part in item]
+    if issubclass(kind, Cycler):
+        return value.items  # type: ignore[no-any-return]
+    if issubclass(kind, Joiner):
         return [value.sep]
-    if isinstance(value, TemplateModule):
+    if issubclass(kind, TemplateModule):
         return list(value._body_stream)
     return None
 

@@ -1,40 +1,34 @@
 """Where things are: offsets in a template, marks in a rendering, and the way back.
 
-jinja2 knows lines. To know columns, its tokens are given their offset in the source where it keeps
-their line; every place that comes out of it (an error, a node, a line of compiled code) is then an
-offset. For the map from the output back to the source, invisible marks are put before each line of
-a template's text and before each expression; rendered with them, every place of the output has the
+For the map from the output back to the source, invisible marks are put before each line of a
+template's text and before each expression; rendered with them, every place of the output has the
 last mark before it. They are pairs of private-use characters, which no descriptor holds.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from jinja2.exceptions import TemplateSyntaxError
-from jinja2.lexer import Lexer, Token, TokenStream
-
 from devserver.model import Position
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-_AT_OFFSET: Final = re.compile(r" at (\d+)$")
-_OPENING: Final = frozenset(
-    {"block_begin", "variable_begin", "comment_begin", "raw_begin", "raw_end"}
-)
 _HIGH, _LOW, _PLANE = 0xF0000, 0x100000, 0xFFFE
 _MARK: Final = re.compile(r"[\U000F0000-\U000FFFFD][\U00100000-\U0010FFFD]")
 
 
 class Source:
-    """A template's text: jinja2 sees `\\n` at each line's end, `endings` are what was written."""
+    """A template's text: jinja2 sees `\\n` at each line's end, whatever was written there."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.endings = _LINE_END.findall(text)
-        self.text = _LINE_END.sub("\n", text) if "\r" in text else text
+        self.text = text
+        self._endings: list[str] = []
+        if "\r" in text:
+            self._endings = _LINE_END.findall(text)
+            self.text = _LINE_END.sub("\n", text)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -46,17 +40,13 @@ class Source:
 
     def written(self, offset: int, text: str) -> str:
         """A piece of the text, at *offset*, with the line ends it was written with."""
-        if "\r" not in self.endings and "\r\n" not in self._kinds:
+        if not self._endings:
             return text
         line = bisect_right(self._starts, offset) - 1
         first, *rest = text.split("\n")
         return first + "".join(
-            ending + piece for ending, piece in zip(self.endings[line:], rest, strict=False)
+            ending + piece for ending, piece in zip(self._endings[line:], rest, strict=False)
         )
-
-    @cached_property
-    def _kinds(self) -> frozenset[str]:
-        return frozenset(self.endings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,71 +100,6 @@ class Marks:
                 marks.append(self._made[number])
         pieces.append(marked[done:])
         return "".join(pieces), offsets, marks
-
-
-def tokens(lexer: Lexer, source: Source, marks: Marks | None = None) -> TokenStream:
-    """The template's tokens for jinja2's parser, with offsets where it expects lines."""
-    stream = lexer.wrap(located(lexer, source), source.name)
-    return TokenStream(_written(stream, source, marks), source.name, None)
-
-
-def _written(stream: Iterable[Token], source: Source, marks: Marks | None) -> Iterator[Token]:
-    """The same tokens; text with its line ends as they were, and marks where there are to be."""
-    capturing = _Capturing()
-    for token in stream:
-        marking = marks is not None and not (marks.sparing and capturing.sees(token))
-        if token.type == "data":
-            text = token.value
-            if marking and marks is not None:
-                text = marks.before_lines(source, token.lineno, text)
-            if source.endings:
-                text = source.written(token.lineno, text)
-            yield Token(token.lineno, "data", text)
-            continue
-        if token.type == "variable_begin" and marking and marks is not None:
-            yield Token(token.lineno, "data", marks.make(source, token.lineno))
-        yield token
-
-
-class _Capturing:
-    """Whether a token stands where text is captured for the template's own use."""
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._tag = ""
-        self._before = ""
-
-    def sees(self, token: Token) -> bool:
-        if token.type == "name" and self._before == "block_begin":
-            self._tag = token.value
-        elif token.type == "assign" and self._tag == "set":
-            self._tag = ""
-        elif token.type == "block_end":
-            if self._tag in ("set", "filter", "macro", "call"):
-                self._depth += 1
-            elif self._tag in ("endset", "endfilter", "endmacro", "endcall"):
-                self._depth -= 1
-            self._tag = ""
-        self._before = token.type
-        return self._depth > 0
-
-
-def located(lexer: Lexer, source: Source) -> Iterator[tuple[int, str, str]]:
-    """jinja2's raw tokens, each with its offset instead of its line."""
-    at = opened = 0
-    try:
-        for _, kind, value in lexer.tokeniter(source.text, source.name):
-            if kind in _OPENING:  # white space before it may have been taken out
-                at = opened = source.text.index(value, at)
-            yield at, kind, value
-            at += len(value)
-    except TemplateSyntaxError as exc:
-        message = exc.message or ""
-        if found := _AT_OFFSET.search(message):
-            at, message = int(found[1]), message[: found.start()]
-        elif message.startswith("Missing end of"):
-            at = opened
-        raise TemplateSyntaxError(message, at, source.name) from exc
 
 
 class SourceMap:

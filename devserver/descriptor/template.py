@@ -23,13 +23,12 @@ from jinja2.utils import missing as nothing
 
 from devserver.descriptor.compile import (
     Compiled,
-    TooLarge,
     compile_marked,
     compiled,
     sandbox,
 )
 from devserver.descriptor.filters import ABSENT
-from devserver.descriptor.fuel import Exceeded
+from devserver.descriptor.fuel import Exceeded, TooLarge
 from devserver.descriptor.nearest import distance, nearest
 from devserver.descriptor.positions import (
     ByLine,
@@ -38,9 +37,9 @@ from devserver.descriptor.positions import (
     Marks,
     Source,
     SourceMap,
-    located,
 )
 from devserver.descriptor.sandbox import Outside, Sandbox, UnknownName, candidates
+from devserver.descriptor.tokens import located
 from devserver.descriptor.utf8 import text_of
 from devserver.model import Diagnostic, Position, Severity
 
@@ -398,7 +397,7 @@ def _unclosed(source: Source) -> tuple[str, int] | None:
     opened: list[tuple[str, int]] = []
     tag, inline = "", False
     start = 0
-    for offset, kind, value in located(sandbox(True).lexer, source):
+    for offset, kind, value in located(source):
         if kind == "block_begin":
             start, tag, inline = offset, "", False
         elif kind == "name" and not tag:
