@@ -141,7 +141,10 @@ class Registrar:
                 if self._lost is not None:
                     self._task = await self._running() or self._task
                 await self._settle()
-                for key in () if self._keep else self._own.keys:
+                for key in self._own.keys:
+                    if self._keep:
+                        self._own.keep(key)
+                        continue
                     await self._own.release(key)
                     self._progress.tell(TargetState.UNREGISTERED)
         except TimeoutError:

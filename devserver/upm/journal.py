@@ -30,7 +30,8 @@ class Entry:
     """One app that we put on one target and have not taken away.
 
     `since` is seconds since the epoch, `pid` and `born` the process that installed it (`born` tells
-    it from a later one with the same number; empty where the system does not say).
+    it from a later one with the same number; empty where the system does not say). `kept`: it was
+    left there on purpose.
     """
 
     target: str
@@ -41,11 +42,17 @@ class Entry:
     since: float
     pid: int
     born: str = ""
+    kept: bool = False
 
     @property
     def is_orphan(self) -> bool:
-        """Whether the process that would have taken it away is gone."""
-        return not _runs(self.pid, self.born)
+        """Whether it was to be taken away, and the process that would have done it is gone."""
+        return not self.kept and not self.is_tended
+
+    @property
+    def is_tended(self) -> bool:
+        """Whether the process that installed it still runs."""
+        return _runs(self.pid, self.born)
 
 
 class Journal:
@@ -61,17 +68,13 @@ class Journal:
 
     def note(self, target: str, url: str, key: str, digest: str) -> None:
         """Remember that *key* is about to be installed on the target at *url*."""
-        row = (
-            target,
-            url,
-            key,
-            digest,
-            self._project,
-            time.time(),
-            os.getpid(),
-            _born(os.getpid()),
-        )
-        self._run("INSERT OR REPLACE INTO installed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)
+        pid = os.getpid()
+        row = (target, url, key, digest, self._project, time.time(), pid, _born(pid), False)
+        self._run("INSERT OR REPLACE INTO installed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *row)
+
+    def keep(self, url: str, key: str) -> None:
+        """Remember that *key* stays there on purpose."""
+        self._run("UPDATE installed SET kept = 1 WHERE url = ? AND key = ?", url, key)
 
     def gone(self, url: str, key: str) -> None:
         """Forget *key*: it is not on that target any more."""
@@ -84,11 +87,13 @@ class Journal:
     def entries(self) -> tuple[Entry, ...]:
         """Everything that we installed and have not taken away, oldest first."""
         rows = self._run(
-            "SELECT target, url, key, digest, project, since, pid, born FROM installed "
+            "SELECT target, url, key, digest, project, since, pid, born, kept FROM installed "
             "ORDER BY since, url, key"
         )
         names = tuple(each.name for each in fields(Entry))
-        return tuple(Entry(**dict(zip(names, row, strict=True))) for row in rows)
+        return tuple(
+            Entry(**{**dict(zip(names, row, strict=True)), "kept": bool(row[-1])}) for row in rows
+        )
 
     def close(self) -> None:
         if self._opened is not None:
@@ -129,7 +134,7 @@ def _open(path: Path) -> sqlite3.Connection:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS installed (target TEXT NOT NULL, url TEXT NOT NULL, "
         "key TEXT NOT NULL, digest TEXT NOT NULL, project TEXT NOT NULL, since REAL NOT NULL, "
-        "pid INTEGER NOT NULL, born TEXT NOT NULL, PRIMARY KEY (url, key))"
+        "pid INTEGER NOT NULL, born TEXT NOT NULL, kept INTEGER NOT NULL, PRIMARY KEY (url, key))"
     )
     return connection
 

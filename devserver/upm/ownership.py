@@ -4,7 +4,8 @@ An app is ours when the journal says that we installed it. What is not ours, wha
 that is not this one, and what would change its key is touched only with the user's permission.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from devserver.addresses import is_this_machine
@@ -103,6 +104,12 @@ class Ownership:
         self._keys.remove(key)
         self._forget(key)
 
+    def keep(self, key: str) -> None:
+        """Leave the app there: on purpose, so it is no orphan."""
+        with self._journal_at_hand() as journal:
+            if journal:
+                journal.keep(self._target.url, key)
+
     def _not_ours(self, there: Plugin) -> TargetRefused:
         what = " ".join(filter(None, (there.key, there.version)))
         whose = f" of {there.vendor}" if there.vendor else ""
@@ -114,27 +121,27 @@ class Ownership:
         )
 
     def _is_noted(self, key: str) -> bool:
-        try:
-            return bool(self._journal and self._journal.entry(self._target.url, key))
-        except JournalBroken as error:
-            self._broken(error)
-            return False
+        found = None
+        with self._journal_at_hand() as journal:
+            found = journal.entry(self._target.url, key) if journal else None
+        return found is not None
 
     def _note(self, descriptor: Descriptor) -> None:
-        try:
-            if self._journal:
-                target = self._target
-                self._journal.note(target.name, target.url, descriptor.key, descriptor.digest)
-        except JournalBroken as error:
-            self._broken(error)
+        target = self._target
+        with self._journal_at_hand() as journal:
+            if journal:
+                journal.note(target.name, target.url, descriptor.key, descriptor.digest)
 
     def _forget(self, key: str) -> None:
-        try:
-            if self._journal:
-                self._journal.gone(self._target.url, key)
-        except JournalBroken as error:
-            self._broken(error)
+        with self._journal_at_hand() as journal:
+            if journal:
+                journal.gone(self._target.url, key)
 
-    def _broken(self, error: JournalBroken) -> None:
-        self._journal = None
-        self._warn(error.reason, error.remedy)
+    @contextmanager
+    def _journal_at_hand(self) -> Iterator[Journal | None]:
+        """The journal; one that turns out to be broken is said to be, and not used again."""
+        try:
+            yield self._journal
+        except JournalBroken as error:
+            self._journal = None
+            self._warn(error.reason, error.remedy)
