@@ -39,11 +39,15 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One safe replacement in a source file: `length` code points at `position` become `text`."""
+    """One safe replacement in a source file: `length` code points at `position` become `text`.
+
+    `old` is what has to stand there, or else the edit must not be made.
+    """
 
     position: Position
     length: int
     text: str
+    old: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

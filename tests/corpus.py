@@ -13,8 +13,7 @@ import pytest
 
 from devserver.descriptor.decode import decode
 from devserver.descriptor.document import Context
-from devserver.descriptor.examine import plainly
-from devserver.descriptor.judge import Examined, judge
+from devserver.descriptor.judge import Examined, Placer, judge
 
 ROOT = Path(
     os.environ.get("UPM_DEV_CORPUS") or Path(__file__).parents[2] / "shared" / "corpus"
@@ -63,4 +62,4 @@ def examined(data: bytes, *, is_json: bool, name: str = "descriptor") -> Examine
     text, flaws = decode(data, xml=not is_json)
     if text is None:
         return Examined(None)
-    return judge(text, data, is_json, flaws, plainly(name), Context(whole=False))
+    return judge(text, data, is_json, flaws, Placer(name), Context(whole=False))

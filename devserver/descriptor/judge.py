@@ -13,7 +13,21 @@ from devserver.descriptor.ignores import ignored
 from devserver.descriptor.rules import Rule, rules_for
 from devserver.model import Descriptor, Diagnostic, Edit, Position, Severity
 
-Placer = Callable[[Point], Position]
+
+class Placer:
+    """The way from a place in the judged text to the file that the user edits: the same file."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def position(self, point: Point) -> Position:
+        return Position(self._name, point.line, point.column)
+
+    def notes(self, point: Point, position: Position) -> tuple[str, ...]:
+        """What helps to see how *position* became what is wrong at *point*."""
+        return ()
+
+
 Found = tuple[str, Severity, Problem]
 Hushed = Callable[[str, Point], bool]
 
@@ -138,20 +152,24 @@ def failed(text: str | None, flaws: tuple[Flaw, ...], placer: Placer) -> Examine
 def _place(
     code: str, severity: Severity, problem: Problem, document: Document | None, placer: Placer
 ) -> Diagnostic:
-    def position(place: Place) -> Position:
+    def point(place: Place) -> Point:
         if document is not None:
-            return placer(document.locate(place))
-        return placer(place if isinstance(place, Point) else Point(1, 1))
+            return document.locate(place)
+        return place if isinstance(place, Point) else Point(1, 1)
+
+    def position(place: Place) -> Position:
+        return placer.position(point(place))
 
     here = position(problem.at)
-    notes = [*problem.notes]
+    notes = [*problem.notes, *placer.notes(point(problem.at), here)]
     for words, place in problem.also:
         there = position(place)
         where = f"line {there.line}, column {there.column}"
         notes.append(f"{words} {where}" if there.file == here.file else f"{words} {there}")
     edit = None
     if problem.edit is not None:
-        edit = Edit(position(problem.edit.at), len(problem.edit.old), problem.edit.new)
+        change = problem.edit
+        edit = Edit(position(change.at), len(change.old), change.new, change.old)
     return Diagnostic(
         code=code,
         severity=severity,

@@ -21,5 +21,7 @@ class Project:
     """Of pom.xml, with what it inherits."""
     transformerless: bool = False
     """pom.xml gives the bundle an `Atlassian-Plugin-Key`: the host transforms nothing."""
+    imports: str | None = None
+    """Import-Package of a built bundle; None where nothing is built."""
     scanned: bool = False
     """`Atlassian-Scan-Folders`: other files add modules."""

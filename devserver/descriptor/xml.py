@@ -6,7 +6,7 @@ tag's `<` (lxml only knows the line where a tag ends), in a second pass that is 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from xml.parsers import expat
 
@@ -40,8 +40,11 @@ def parse(text: str, context: Context | None = None) -> Parsed:
     context = context or Context()
     if doctype := _doctype(text):
         return Parsed(None, (doctype,))
+    known = context.project.properties if context.project else {}
     root, flaw = _tree(text)
     if root is not None:
+        if known and "${" in text:
+            _fill(root, known)
         return Parsed(XmlDocument(text, root, _locator(text), context))
     masked = mask_xml(text)
     if masked is not None and (flaw is None or flaw.code != "G009"):
@@ -60,6 +63,18 @@ def parse_bytes(data: bytes) -> Element | None:
     if text is None or _doctype(text):
         return None
     return _tree(text)[0]
+
+
+def _fill(root: Element, properties: Mapping[str, str]) -> None:
+    """Put in what Maven will put in; what it cannot know stays opaque. Places stay the source's."""
+    from devserver.descriptor.maven import fill  # which reads pom.xml with this module
+
+    for element in root.walk():
+        if "${" in element.text:
+            element.text = fill(element.text, properties)
+        for name, value in element.attributes.items():
+            if "${" in value:
+                element.attributes[name] = fill(value, properties)
 
 
 def _doctype(text: str) -> Flaw | None:

@@ -60,6 +60,17 @@ class Settings:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The `UPM_DEV_*` names of the environment over those of `.env`: credentials are among them."""
 
+    select: tuple[str, ...] = ()
+    """Rules to check, as ids or their beginnings; none: all."""
+    ignore: tuple[str, ...] = ()
+    per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By glob of project-relative names."""
+    strict: bool = False
+    """Warnings count as errors."""
+    product: str | None = None
+    profile: str | None = None
+    """Which host the descriptor is meant for, when `validate` is to be stricter."""
+
     timeout: float = 30.0
     """Seconds a target may take over one installation."""
     poll: bool = False
@@ -80,7 +91,13 @@ class Settings:
     warnings: tuple[Diagnostic, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("variables", "password_commands", "url_secrets", "environ"):
+        for name in (
+            "variables",
+            "per_file_ignores",
+            "password_commands",
+            "url_secrets",
+            "environ",
+        ):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
 

@@ -89,6 +89,18 @@ def _env_names(values: list[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
+def _codes(values: list[str]) -> tuple[str, ...]:
+    """Ids of rules, or the beginnings of such: `X314`, `X2`, `J`."""
+    for each in values:
+        if not re.fullmatch(r"[A-Z]\d{0,3}", each):
+            raise Wrong("C004", f"{each!r} is no id of a rule", "write X314, or X3 for a family")
+    return tuple(values)
+
+
+def _ignores(values: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {pattern: _codes(checked(list, codes)) for pattern, codes in values.items()}
+
+
 def _verbose(value: int) -> int:
     return min(max(value, 0), 2)
 
@@ -134,6 +146,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("keep", bool, "server"),
     Setting("open", bool, "server"),
     Setting("log_file", str, "server", Path),
+    Setting("select", list, "validate", _codes, flag=False),
+    Setting("ignore", list, "validate", _codes, flag=False),
+    Setting("per_file_ignores", dict, "validate", _ignores, flag=False),
+    Setting("strict", bool, "validate", flag=False),
+    Setting("product", str, "validate", str.lower, flag=False),
+    Setting("profile", str, "validate", str.lower, flag=False),
     Setting("target", list),
     Setting("user", str),
     Setting("trust", bool),
@@ -154,7 +172,7 @@ IN_TARGET: Mapping[str, type] = {
     "dev": bool,
     "password-command": str,
 }
-TABLES = ("app", "server", "targets")
+TABLES = ("app", "server", "targets", "validate")
 
 _SPOKEN: Mapping[type, str] = {
     str: "text in quotes",

@@ -8,10 +8,10 @@ from devserver.descriptor.catalogue import connect_catalogue
 from devserver.descriptor.document import In, JsonDocument, Problem, Replacement, opaque
 from devserver.descriptor.nearest import distance, nearest
 from devserver.descriptor.rules import rule
+from devserver.descriptor.rules.connect_kinds import JSON, bitbucket, draft, text
 from devserver.descriptor.rules.file import HIPCHAT
-from devserver.model import Kind, Severity
+from devserver.model import Severity
 
-JSON = Kind.CONNECT_JSON
 KEY = re.compile(r"[a-zA-Z0-9._-]+")
 KEY_LIMIT = 64
 LEGAL_ONCE = 80
@@ -25,29 +25,6 @@ LEFT_OVER = re.compile(
 SECRET_NAMES = frozenset(
     ["sharedsecret", "clientsecret", "privatekey", "password", "secret", "apisecret"]
 )
-
-
-def bitbucket(document: JsonDocument) -> bool:
-    """Whether it is written for Bitbucket, which has scopes and modules of its own."""
-    root = document.root
-    modules = root.get("modules")
-    return (
-        "contexts" in root
-        or document.context.product == "bitbucket"
-        or (isinstance(modules, dict) and bool(BITBUCKET_ONLY & modules.keys()))
-    )
-
-
-BITBUCKET_ONLY = frozenset(["repoPages", "fileViews", "profileTabs", "linkers", "oauthConsumer"])
-
-
-def draft(document: JsonDocument) -> bool:
-    """HipChat's format, or the one of 2013: J520 and J521 say so, and nothing else matters."""
-    return "capabilities" in document.root
-
-
-def text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 @rule("J501", Severity.ERROR, JSON)

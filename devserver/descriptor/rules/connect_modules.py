@@ -15,7 +15,7 @@ from devserver.descriptor.document import (
 )
 from devserver.descriptor.nearest import nearest
 from devserver.descriptor.rules import rule
-from devserver.descriptor.rules.connect import JSON, bitbucket
+from devserver.descriptor.rules.connect_kinds import JSON, bitbucket
 from devserver.model import Severity
 
 KEY = re.compile(r"[a-zA-Z0-9-]+")

@@ -15,7 +15,7 @@ from devserver.descriptor.document import (
 )
 from devserver.descriptor.nearest import nearest
 from devserver.descriptor.rules import rule
-from devserver.descriptor.rules.connect import JSON, bitbucket, text
+from devserver.descriptor.rules.connect_kinds import JSON, bitbucket, text
 from devserver.model import Severity
 
 PARAMETER = re.compile(r"(?<!\{)\$?\{([A-Za-z][\w.]*)\}(?!\})")

@@ -13,7 +13,7 @@ from devserver.descriptor.document import (
     opaque,
 )
 from devserver.descriptor.rules import XML, rule
-from devserver.descriptor.rules.connect import JSON, bitbucket, draft, text
+from devserver.descriptor.rules.connect_kinds import JSON, bitbucket, draft, text
 from devserver.model import Kind, Severity
 
 

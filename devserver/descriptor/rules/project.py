@@ -87,13 +87,40 @@ def resource_unknown(document: XmlDocument) -> Iterator[Problem]:
         if location in project.resources or location.endswith("/"):
             continue
         folder = location.rpartition("/")[0]
-        if folder not in folders or re.search(r"[-.]min\.|\.css$", location):
+        built = document.context.built
+        if folder not in folders or (not built and re.search(r"[-.]min\.|\.css$", location)):
             continue  # another plugin's, or made by the build
+        twin = re.sub(r"\.(js|css)$", r"-min.\1", location)
         near = nearest(location, sorted(project.resources))
-        if near is None:
+        if twin in project.resources or (near is None and not built):
             continue
         yield Problem(
             each.value_at("location"),
-            f"src/main/resources has no {location}",
-            f"did you mean {near}?",
+            f"{'the JAR' if built else 'src/main/resources'} has no {location}",
+            f"did you mean {near}?" if near else "add the file, or remove the resource",
+        )
+
+
+LICENSING = "com.atlassian.upm.api.license"
+
+
+@rule("P804", Severity.WARNING, Kind.P2)
+def licensing(document: XmlDocument) -> Iterator[Problem]:
+    project = document.context.project
+    if project is None or project.imports is None:
+        return
+    param = document.params.get("atlassian-licensing-enabled")
+    asked = param is not None and param.text.strip().lower() == "true"
+    used = LICENSING in project.imports
+    if param is not None and asked and not used:
+        yield Problem(
+            param.here,
+            f"a licence is asked for, but nothing checks it: {LICENSING} is not imported",
+            "check the licence in the code, or remove the param",
+        )
+    elif used and not asked and document.info is not None:
+        yield Problem(
+            param.text_at if param is not None else document.info.here,
+            "the code checks a licence, but the descriptor does not ask for one: UPM shows none",
+            'add <param name="atlassian-licensing-enabled">true</param>',
         )

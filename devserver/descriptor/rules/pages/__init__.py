@@ -18,15 +18,18 @@ MARK = "▸"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The page of one rule; `context` and `project` say what must be known for it to apply."""
+    """The page of one rule; `context` and `project` say what must be known for it to apply.
+
+    The examples are empty where they could be no text (a JAR).
+    """
 
     code: str
     title: str
     why: str
     host: str
     fix: str
-    wrong: str
-    right: str
+    wrong: str = ""
+    right: str = ""
     context: Mapping[str, Any] = field(default_factory=dict)
     project: Mapping[str, Any] = field(default_factory=dict)
 
