@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from devserver.errors import CredentialsRejected, TargetError, TargetRefused, TargetUnavailable
@@ -130,7 +130,7 @@ _CLASSES: Mapping[Next, type[TargetError]] = {
 @cache
 def table() -> tuple[Cause, ...]:
     """Every row, in the order in which they are tried."""
-    text = (files("devserver.upm") / "refusals.toml").read_text("utf-8")
+    text = Path(__file__).with_name("refusals.toml").read_text("utf-8")
     return tuple(_row(each) for each in tomllib.loads(text)["cause"])
 
 

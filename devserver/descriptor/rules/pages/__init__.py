@@ -7,11 +7,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from devserver.descriptor.document import Context
 from devserver.descriptor.project import Project
+
+FOLDER = Path(__file__).parent
+"""Not by `importlib.resources`, which imports zipfile: 20 ms."""
 
 MARK = "▸"
 
@@ -51,7 +54,7 @@ class Page:
 def pages() -> Mapping[str, Page]:
     """Every page by its rule's id, in order."""
     found = {}
-    for file in files(__name__).iterdir():
+    for file in FOLDER.iterdir():
         if file.name.endswith(".toml"):
             for code, content in tomllib.loads(file.read_text(encoding="utf-8")).items():
                 found[code] = Page(code=code, **content)
