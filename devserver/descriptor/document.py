@@ -154,9 +154,12 @@ class Element:
 
     def walk(self) -> "Iterator[Element]":
         """This element and everything below it, in document order."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        waiting = [self]
+        while waiting:
+            element = waiting.pop()
+            yield element
+            if element.children:
+                waiting += reversed(element.children)
 
     @property
     def here(self) -> At:
@@ -265,10 +268,15 @@ class XmlDocument:
         ]
 
     @cached_property
+    def elements(self) -> list[Element]:
+        """Every element, in document order."""
+        return [*self.root.walk()]
+
+    @cached_property
     def by_tag(self) -> Mapping[str, list[Element]]:
         """Every element of the document by its local name."""
         found: dict[str, list[Element]] = {}
-        for element in self.root.walk():
+        for element in self.elements:
             found.setdefault(element.tag, []).append(element)
         return found
 

@@ -180,7 +180,7 @@ def _resolved(properties: dict[str, str]) -> dict[str, str]:
 
 
 def _plugin(chain: list[Element]) -> Element | None:
-    """The SDK's plugin, the project's own before a parent's, with a configuration if there is one."""
+    """The SDK's plugin: the project's own before a parent's, with a configuration if possible."""
     without = None
     for root in chain:
         for build in root.all("build"):

@@ -139,7 +139,7 @@ def _property(token: str) -> str:
 
 def _values(document: Document) -> Iterator[tuple[Place, str]]:
     if isinstance(document, XmlDocument):
-        for element in document.root.walk():
+        for element in document.elements:
             for name, value in element.attributes.items():
                 yield element.value_at(name), value
             if element.text:

@@ -116,7 +116,7 @@ def unknown_type(document: XmlDocument) -> Iterator[Problem]:
 @rule("X205", Severity.WARNING, *XML)
 def unknown_application(document: XmlDocument) -> Iterator[Problem]:
     known = xml_catalogue().applications
-    for each in document.root.walk():
+    for each in document.elements:
         if "application" not in each.attributes or opaque(each.get("application")):
             continue
         for name in sorted(applications(each) or ()):
@@ -133,7 +133,7 @@ def unknown_application(document: XmlDocument) -> Iterator[Problem]:
 
 @rule("X206", Severity.ERROR, *XML)
 def weight(document: XmlDocument) -> Iterator[Problem]:
-    for each in document.root.walk():
+    for each in document.elements:
         value = each.attributes.get("weight")
         if value is None or opaque(value):
             continue
@@ -185,7 +185,7 @@ def _no_location(each: Element) -> Iterator[Problem]:
 
 @rule("X208", Severity.ERROR, *XML)
 def resource_twice(document: XmlDocument) -> Iterator[Problem]:
-    for parent in document.root.walk():
+    for parent in document.elements:
         seen: dict[tuple[str, str], Element] = {}
         for each in parent.children:
             if each.tag != "resource" or not each.get("name"):

@@ -25,7 +25,7 @@ def label_unknown(document: XmlDocument) -> Iterator[Problem]:
     prefixes = {each.partition(".")[0] for each in known} | {
         ".".join(each.split(".")[:2]) for each in known
     }
-    for each in document.root.walk():
+    for each in document.elements:
         name = "i18n-name-key" if "i18n-name-key" in each.attributes else "key"
         if name == "key" and each.tag not in ("label", "tooltip", "description"):
             continue
@@ -50,7 +50,7 @@ def class_unknown(document: XmlDocument) -> Iterator[Problem]:
     simple: dict[str, str] = {}
     for name in project.classes:
         simple.setdefault(name.rpartition(".")[2], name)
-    for each in document.root.walk():
+    for each in document.elements:
         name = each.get("class").removeprefix("class:")
         if not name or opaque(name) or name.startswith("bean:") or name in project.classes:
             continue

@@ -21,7 +21,7 @@ def labels_without_resource(document: XmlDocument) -> Iterator[Problem]:
     project = document.context.project
     own = tuple(project.labels) if project is not None and project.labels else ()
     used = []
-    for each in document.root.walk():
+    for each in document.elements:
         if each.tag in ("label", "description", "tooltip") and each.get("key"):
             used.append((each.value_at("key"), each.get("key")))
         elif each.get("i18n-name-key"):
@@ -46,7 +46,7 @@ def labels_without_resource(document: XmlDocument) -> Iterator[Problem]:
 @rule("X213", Severity.WARNING, *XML)
 def class_names(document: XmlDocument) -> Iterator[Problem]:
     modules = xml_catalogue().modules
-    for each in document.root.walk():
+    for each in document.elements:
         value = each.attributes.get("class", "")
         name = value.strip()
         if not name or opaque(name) or CLASS.fullmatch(name):
