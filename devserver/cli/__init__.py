@@ -27,6 +27,8 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Show the requests that would be sent, and what they would change.",
     "status": "Show what the targets run, whose it is, and what is left over.",
     "doctor": "Look for what stands between the project and its targets.",
+    "diff": "Compare two descriptors, as modules.",
+    "explain": "Say why something was reported, and what to do.",
     "simulator": "Run the simulated host on its own.",
     "callback": "Send an app a genuine callback, or one it must not accept.",
     "login": "Keep a target's secret in the keyring.",
