@@ -3,10 +3,10 @@
 import asyncio
 import sys
 
-from bench import loop
+from bench import loop, simulator
 from bench.figures import Figure, table
 
-PARTS = {"loop": loop.figures}
+PARTS = {"loop": loop.figures, "simulator": simulator.figures}
 
 
 async def measure(names: list[str]) -> list[Figure]:

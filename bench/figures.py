@@ -28,6 +28,13 @@ def median(name: str, values: Sequence[float], unit: str, bar: float | None = No
     return Figure(name=name, value=statistics.median(values), unit=unit, spread=spread, bar=bar)
 
 
+def ratio(name: str, ours: Sequence[float], theirs: Sequence[float], bar: float) -> Figure:
+    """The medians' ratio: what holds when the machine's speed drifts."""
+    return Figure(
+        name=name, value=statistics.median(ours) / statistics.median(theirs), unit="x", bar=bar
+    )
+
+
 def table(figures: Sequence[Figure]) -> str:
     rows = [("what", "value", "bar", "", "range")]
     rows += [

@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Figure, median
+from bench import peer
+from bench.figures import Figure, median, ratio
+from bench.peer import posts
 from bench.processes import cpu_seconds, resident_mib
-from devserver.simulator import SimulatedHost, simulated_host
+from devserver.simulator import simulated_host
 
 RUNS = 30
 STARTS = 7
@@ -77,17 +79,32 @@ async def project() -> AsyncIterator[Path]:
         yield copy
 
 
-def posts(host: SimulatedHost) -> list[float]:
-    """When install requests came, in seconds of the wall clock."""
-    return [each.time for each in host.journal if each.stage == "install"]
-
-
 async def figures() -> list[Figure]:
-    return [*await edits(), *await starts(), *await rest()]
+    to_post, to_proof = await edits()
+    first = await starts()
+    found = [
+        median("save -> install POST", to_post, "ms"),
+        median("save -> confirmed", to_proof, "ms"),
+        median("start -> first install POST", first, "ms"),
+    ]
+    if peer.is_installed():
+        theirs_post, theirs_end = await peer.edits(RUNS)
+        theirs_first = await peer.starts(STARTS)
+        found += [
+            median("  peer: save -> install POST", theirs_post, "ms"),
+            median("  peer: save -> installed", theirs_end, "ms"),
+            median("  peer: start -> first install POST", theirs_first, "ms"),
+            ratio("save -> install POST, of the peer's", to_post, theirs_post, 2.0),
+            ratio("save -> confirmed, of the peer's", to_proof, theirs_end, 0.4),
+            ratio("start -> first install POST, of the peer's", first, theirs_first, 1.0),
+        ]
+    else:
+        found.append(Figure(name="no peer: run .ci/clients for the ratios", value=0, unit=""))
+    return [*found, *await rest()]
 
 
-async def edits() -> list[Figure]:
-    """Save -> install POST, save -> confirmed."""
+async def edits() -> tuple[list[float], list[float]]:
+    """Milliseconds from a save to the install POST and to the proof."""
     to_post, to_proof = [], []
     async with simulated_host(port=0, install_time=0.0) as host, project() as app:
         template = app / TEMPLATE
@@ -95,22 +112,24 @@ async def edits() -> list[Figure]:
         async with serving(app, "--target", host.url) as tool:
             await tool.confirmed()
             for run in range(RUNS):
-                await asyncio.sleep(0.1 + run * 0.0013)  # at every phase of the watcher's steps
+                await asyncio.sleep(0.1 + run * 0.0013)
                 known = len(posts(host))
                 saved = time.time()
-                template.write_text(text.replace("Hello", f"Hello {run}"), encoding="utf-8")
+                template.write_text(edited(text, run), encoding="utf-8")
                 await tool.confirmed(f"r{run + 2}")
                 to_proof.append((time.time() - saved) * 1000)
                 to_post.append((posts(host)[known] - saved) * 1000)
                 assert len(posts(host)) == known + 1, "one save, two registrations"
-    return [
-        median("save -> install POST", to_post, "ms", 8.6),
-        median("save -> confirmed", to_proof, "ms", 47),
-    ]
+    return to_post, to_proof
 
 
-async def starts() -> list[Figure]:
-    """Start of the process -> first install POST."""
+def edited(text: str, run: int) -> str:
+    """The sample with one attribute changed."""
+    return text.replace('name="Greet"', f'name="Greet {run}"')
+
+
+async def starts() -> list[float]:
+    """Milliseconds from the start of the process to the first install POST."""
     taken = []
     async with project() as app:
         for _ in range(STARTS):
@@ -120,7 +139,7 @@ async def starts() -> list[Figure]:
                 async with serving(app, "--target", host.url) as tool:
                     await tool.confirmed()
                     taken.append((posts(host)[0] - started) * 1000)
-    return [median("start -> first install POST", taken, "ms", 425)]
+    return taken
 
 
 async def rest() -> list[Figure]:
@@ -130,7 +149,7 @@ async def rest() -> list[Figure]:
         text = template.read_text(encoding="utf-8")
         await tool.confirmed()
         for run in range(100):
-            template.write_text(text.replace("Hello", f"Hello {run}"), encoding="utf-8")
+            template.write_text(edited(text, run), encoding="utf-8")
             await tool.confirmed(f"r{run + 2}")
         memory = resident_mib(tool.process.pid)
         before, since = cpu_seconds(tool.process.pid), time.monotonic()

@@ -90,6 +90,8 @@ class Published(Event):
     digest: str
     url: str
     diff: tuple[Change, ...] = ()
+    impact: str | None = None
+    """What the change means: `none`, `re-register`, `needs admin approval` or `breaking`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,7 @@ def to_json(event: Event) -> dict[str, Any]:
     document: dict[str, Any] = {"v": VERSION, "type": event.type, "time": stamp}
     for each in fields(event):
         if each.name != "time" and (value := getattr(event, each.name)) is not None:
-            document[each.name] = _plain(value)
+            document[each.name] = plain(value)
     return document
 
 
@@ -212,7 +214,8 @@ def diagnostic_to_json(diagnostic: Diagnostic) -> dict[str, Any]:
     return document
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of these events as `json.dumps` takes it."""
     match value:
         case Diagnostic():
             return diagnostic_to_json(value)
@@ -232,9 +235,9 @@ def _plain(value: Any) -> Any:
                 ]
             return change
         case Mapping():
-            return {name: _plain(each) for name, each in value.items()}
+            return {name: plain(each) for name, each in value.items()}
         case tuple() | list():
-            return [_plain(each) for each in value]
+            return [plain(each) for each in value]
         case float():
             return round(value, 1)
         case _:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from devserver.descriptor.diff import diff
+from devserver.descriptor.diff import diff, impact
 from devserver.descriptor.examine import Examined
 from devserver.events import Bus, Changed, Checked, Published, Rendered, Withheld
 from devserver.model import Descriptor, Diagnostic, Revision, Severity, digest_of
@@ -191,6 +191,7 @@ class Pipeline:
                     digest=revision.digest,
                     url=self._url,
                     diff=diff(newest.first if newest else None, revision.first),
+                    impact=impact(newest.first, revision.first).value if newest else None,
                 )
             )
         # The rest of the rules, and a second rendering to place what they find: not before the

@@ -16,7 +16,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -32,11 +32,12 @@ from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
-from devserver.registrar import Limits, Registrar, Where
+from devserver.registrar import Limits, Permission, Registrar, Where
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
 from devserver.upm.client import Upm
+from devserver.upm.journal import Journal
 from devserver.upm.wire import connections
 from devserver.watch import WATCHER
 from devserver.web.hosts import names_of
@@ -53,17 +54,38 @@ RETIRE_SECONDS = 1.0
 Find = Callable[[Target], credentials.Credentials]
 """Where a target's credentials come from; asked once a target, before the loop starts."""
 
+Permissions = Callable[[Target], Iterable[Permission]]
+"""What the user allows on a target, beyond what needs no asking."""
+
 
 class Serve:
     """`upm-dev serve`: one project, its targets, and the loop between them."""
 
-    def __init__(self, settings: Settings, sources: Sources, find: Find, *, started: float) -> None:
-        """*started* is the `time.monotonic()` at which the process began."""
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Sources,
+        find: Find,
+        *,
+        started: float,
+        journal: Journal | None = None,
+        permissions: Permissions = lambda _: (),
+        check_every: float = Limits().check,
+    ) -> None:
+        """*started* is the `time.monotonic()` at which the process began.
+
+        *journal* is for targets of other processes: the simulator in this one ends with it.
+        """
         self.bus = Bus()
         self._settings = settings
         self._sources = sources
         self._find = find
         self._started = started
+        self._journal = journal
+        self._permissions = permissions
+        self._check_every = check_every
+        self._code = INTERRUPTED
+        self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()
         self._registrars: list[Registrar] = []
         self._pipeline: Pipeline | None = None
@@ -82,6 +104,7 @@ class Serve:
         """
         main = asyncio.current_task()
         assert main is not None
+        self._main = main
         code = 1
         left: tuple[str, ...] = ()
         with _cancelled_by_signals(main):
@@ -96,10 +119,10 @@ class Serve:
                         main.uncancel()
                     finally:
                         left = await self._retire()
-                code = INTERRUPTED
+                code = self._code
             except asyncio.CancelledError:
                 main.uncancel()
-                code = INTERRUPTED
+                code = self._code
                 left = self._left()
             except UpmDevError as error:
                 code = error.exit_code
@@ -108,6 +131,12 @@ class Serve:
                 self.bus.publish(Stopped(exit_code=code, left=left))
                 self.bus.close()
         return code
+
+    def end(self, code: int) -> None:
+        """End the run, as a signal would, but with this exit code; the first one counts."""
+        if self._main is not None and self._code == INTERRUPTED:
+            self._code = code
+            self._main.cancel()
 
     async def _start(self, stack: AsyncExitStack) -> list[tuple[str, Callable[[], Any]]]:
         """Open everything; gives the long-lived coroutines by name."""
@@ -123,10 +152,17 @@ class Serve:
         session = await stack.enter_async_context(connections())
         upms = {each.name: Upm(session, each, self._find(each)) for each in targets}
         where = Where(base_url, (local, f"http://127.0.0.1:{port}"))
-        limits = Limits(task=settings.timeout)
+        limits = Limits(task=settings.timeout, check=self._check_every)
         self._registrars = [
             Registrar(
-                each, upms[each.name], self.bus, where=where, keep=settings.keep, limits=limits
+                each,
+                upms[each.name],
+                self.bus,
+                where=where,
+                keep=settings.keep,
+                limits=limits,
+                journal=self._journal if settings.targets else None,
+                permissions=self._permissions(each),
             )
             for each in targets
         ]

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ Json = dict[str, Any]
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of ours, but for *more*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UPM_DEV_")}
-    return {**kept, "NO_COLOR": "1", **more}
+    state = Path(tempfile.gettempdir()) / f"upm-dev-tests-{os.getpid()}"
+    return {**kept, "NO_COLOR": "1", "XDG_STATE_HOME": str(state), **more}
 
 
 class Process:

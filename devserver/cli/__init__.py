@@ -22,8 +22,17 @@ COMMANDS: Mapping[str, str] = {
     "serve": "Serve the descriptor and register it on every save.",
     "validate": "Find the mistakes in descriptors, templates and projects.",
     "render": "Print the exact bytes that would be served.",
+    "register": "Register the descriptor once, wait for the proof, leave it there.",
+    "unregister": "Take the app, or what a crash left, away from its targets.",
+    "plan": "Show the requests that would be sent, and what they would change.",
+    "status": "Show what the targets run, whose it is, and what is left over.",
+    "doctor": "Look for what stands between the project and its targets.",
+    "diff": "Compare two descriptors, as modules.",
+    "explain": "Say why something was reported, and what to do.",
     "simulator": "Run the simulated host on its own.",
     "callback": "Send an app a genuine callback, or one it must not accept.",
+    "login": "Keep a target's secret in the keyring.",
+    "logout": "Take a target's secret out of the keyring.",
 }
 """Name (also the module's, with `_` for `-`) to what it does, in the order of `--help`.
 

@@ -57,6 +57,13 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="A name beside localhost under which the pages may be opened.",
 )
+@click.option(
+    "--add-user",
+    "added",
+    multiple=True,
+    metavar="NAME",
+    help="One more system administrator, whose password is the name. Repeatable.",
+)
 @click.option("--seed", type=int, help="Makes tokens, ids and faults repeatable.")
 @click.option(
     "--allow-fetch",
@@ -83,16 +90,22 @@ def command(**options: Any) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-async def _run(*, faults: Path | None, hosts: tuple[str, ...], **options: Any) -> None:
+async def _run(
+    *, faults: Path | None, hosts: tuple[str, ...], added: tuple[str, ...], **options: Any
+) -> None:
     from devserver.simulator.faults import parse_faults
     from devserver.simulator.server import BOTH_LOOPBACKS, simulated_host
+    from devserver.simulator.users import DEFAULT_USERS, Role, User
 
     task = asyncio.current_task()
     assert task is not None
     for signum in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
     scripted = parse_faults(faults.read_text("utf-8")) if faults else ()
-    async with simulated_host(hosts=hosts or BOTH_LOOPBACKS, faults=scripted, **options) as host:
+    users = (*DEFAULT_USERS, *(User(name, name, Role.SYSADMIN, name) for name in added))
+    async with simulated_host(
+        hosts=hosts or BOTH_LOOPBACKS, faults=scripted, users=users, **options
+    ) as host:
         for each in hosts:
             if not ip_address(each).is_loopback:
                 click.echo(f"warning: whoever reaches {each} can install apps here", err=True)

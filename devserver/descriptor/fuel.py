@@ -11,6 +11,7 @@ from collections.abc import Collection, ItemsView, Iterable, Iterator, KeysView,
 from typing import Any, Final
 
 from jinja2.environment import TemplateModule
+from jinja2.runtime import Undefined
 from jinja2.utils import Cycler, Joiner, Namespace
 from markupsafe import Markup
 
@@ -23,7 +24,7 @@ BITS: Final = 4096
 HASHABLE_BITS: Final = 60
 """Integers of more can be made to share one hash, and a dictionary of such is quadratic."""
 RANGE: Final = 100_000
-NODES: Final = 25_000
+NODES: Final = 22_000
 """Expressions and tags of all templates of a rendering: Python takes some 60 µs to compile each."""
 
 _CHARACTERS: Final = 4
@@ -90,8 +91,9 @@ class Fuel:
     def weigh(self, value: object, *, swell: bool = False, times: int = 1) -> int:
         """Pay for walking the whole of *value*, as `str`, `==` or `hash` would; return the units.
 
-        A value that holds the same list many times is walked as often, as those would. *swell*:
-        with what escaping may add to its texts. *times*: how often it is walked.
+        A value that holds the same list many times is walked as often, as those would. *swell*: it
+        is for its text, which may be escaped (and which an undefined value within has none of).
+        *times*: how often it is walked.
         """
         kind = type(value)
         if kind is str or kind is Markup:
@@ -121,6 +123,8 @@ class Fuel:
             elif (parts := _parts(value, kind)) is not None:
                 units += len(parts)
                 waiting += parts
+            elif swell and value is not root and issubclass(kind, Undefined):
+                value._fail_with_undefined_error()  # type: ignore[attr-defined]
             self.spend(units * times)
             total += units
         return total

@@ -12,7 +12,7 @@ from types import BuiltinMethodType, MethodType
 from typing import Any, Final
 
 from jinja2.environment import Template
-from jinja2.exceptions import SecurityError, TemplateNotFound, UndefinedError
+from jinja2.exceptions import SecurityError, TemplateNotFound, TemplatesNotFound, UndefinedError
 from jinja2.runtime import (
     BlockReference,
     Context,
@@ -43,6 +43,8 @@ from devserver.descriptor.fuel import (
 
 TEMPLATES: Final = 1000
 """Files that one rendering may ask for in vain."""
+LONGEST: Final = 4096
+"""Characters of a file's name: what Linux opens."""
 
 Place = tuple[str, int]
 """A template's name and an offset in its text."""
@@ -241,6 +243,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             template._fail_with_undefined_error()
         if not isinstance(template, str):
             raise TypeError(f"a template's name is text, not {type(template).__name__}")
+        self.fuel.spend(60)
+        if len(template) > LONGEST:
+            raise TemplateNotFound(template)
         names = candidates(template, parent)
         if not names:
             raise Outside(template)
@@ -253,6 +258,21 @@ class Sandbox(ImmutableSandboxedEnvironment):
                     self.wanted.clear()
                     raise Exceeded(f"the template asks for more than {TEMPLATES:,} files")
         raise TemplateNotFound(template)
+
+    def select_template(
+        self,
+        names: Iterable[Any],
+        parent: str | None = None,
+        globals: MutableMapping[str, Any] | None = None,
+    ) -> Template:
+        """The first that is there. (jinja2's own looks for it where `join_path` may not raise.)"""
+        tried: list[str] = []
+        for name in names:
+            try:
+                return self.get_template(name, parent, globals)
+            except TemplateNotFound:
+                tried.append(name)
+        raise TemplatesNotFound(tried)
 
     def _load_template(self, name: str, globals: MutableMapping[str, Any] | None) -> Template:
         if name not in self.used:

@@ -252,7 +252,7 @@ class _Run:
         found = self._explain(exc, at)
         notes = [*found.notes]
         notes += _loop_values(frames)
-        for place in reversed(dict.fromkeys(places[:-1])):
+        for place in reversed(dict.fromkeys(places)):
             if place.file != found.position.file and len(notes) < 8:
                 notes.append(f"rendered from {place}")
         return replace(found, notes=tuple(notes))

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from devserver.simulator.faults import Fault
     from devserver.simulator.host import SimulatedHost
     from devserver.simulator.server import simulated_host
+    from devserver.simulator.threaded import ThreadedHost
 
-__all__ = ["Fault", "SimulatedHost", "simulated_host"]
+__all__ = ["Fault", "SimulatedHost", "ThreadedHost", "simulated_host"]
 
-_HOMES = {"Fault": "faults", "SimulatedHost": "host", "simulated_host": "server"}
+_HOMES = {
+    "Fault": "faults",
+    "SimulatedHost": "host",
+    "ThreadedHost": "threaded",
+    "simulated_host": "server",
+}
 
 
 def __getattr__(name: str) -> Any:

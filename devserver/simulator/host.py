@@ -84,6 +84,7 @@ class SimulatedHost:
         self._changed: list[asyncio.Future[None]] = []
         self._summaries: dict[str, tuple[Plugin, str]] = {}
         self._kept_in = kept_in
+        self._saved = -1
         self.lifecycle = Lifecycle(
             self.state,
             self.me,
@@ -189,12 +190,17 @@ class SimulatedHost:
         """Save what is worth keeping as it changes, at most ten times a second."""
         if self._kept_in is None:
             return
-        saved = -1
         while True:
-            if saved != self.state.changes:
-                saved = self.state.changes
+            if self._saved != self.state.changes:
+                changes = self.state.changes
                 await self._save(self._kept_in)
+                self._saved = changes
+                self.changed()
             await asyncio.sleep(SAVE_EVERY)
+
+    async def wait_saved(self, *, within: float = 5.0) -> None:
+        """Wait until `--state` has everything. Raises TimeoutError."""
+        await self.wait(lambda: self._saved == self.state.changes, within=within)
 
     async def _save(self, path: Path) -> None:
         text = persistence.dump(self.state, self.identity, await self.identity.private_pem())

@@ -39,7 +39,7 @@ async def journaled(request: web.Request, handler: Handler) -> web.StreamRespons
                 number=number,
                 time=host.now(),
                 method=request.method,
-                path=shown_path(str(request.rel_url)),
+                path=shown_path(request.raw_path),
                 user=caller.name,
                 by=caller.by,
                 status=response.status if response is not None and request.transport else None,

@@ -48,6 +48,8 @@ _PROGRESS = frozenset(
 )
 """On the path: shown with -v alone, since the end of the path is what counts."""
 
+_TOLD = ("needs admin approval", "breaking")
+"""What a change means for whoever runs the app, where that is more than registering again."""
 _TINTS = {
     TargetState.CONFIRMED: "green",
     TargetState.REFUSED: "red",
@@ -165,6 +167,8 @@ class View:
             names = [f'{each.type} "{each.key}"' for each in event.diff]
             return [self._line(event.time, f"{revision}  {self._some(names, ', ')}")]
         told = [sentence(each) for each in event.diff]
+        if event.impact in _TOLD:
+            told.append(self._paint(event.impact, fg="yellow"))
         if self.verbose and len(told) > 1:
             head = self._line(event.time, f"{revision}  {len(told)} changes")
             return [head, *(self._under(one_line(each)) for each in told)]

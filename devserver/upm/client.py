@@ -53,7 +53,7 @@ class Upm:
         limit: float = REQUEST_LIMIT,
     ) -> None:
         self.target = target
-        self._wire = Wire(session, target, credentials, limit=limit)
+        self.wire = self._wire = Wire(session, target, credentials, limit=limit)
         self._install_type = INSTALL_TYPES[0]
         self._is_cloud = CLOUD.search(self._wire.base.host or "") is not None
 

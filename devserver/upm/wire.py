@@ -101,6 +101,11 @@ class Wire:
         self._limit = limit
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
 
+    @property
+    def proxy(self) -> URL | None:
+        """The proxy that requests go through, without its credentials."""
+        return self._proxy.get("proxy")
+
     async def ask(
         self,
         call: Call,

@@ -1,0 +1,159 @@
+"""`upm-dev doctor`: the project and each target, check by check, each failure with its remedy."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from devserver.cli import consent, options, questions
+from devserver.errors import UpmDevError
+
+if TYPE_CHECKING:
+    from devserver.model import Target
+    from devserver.settings import Settings
+    from devserver.upm.checkup import Check
+
+SECRET_FILES = (".env", ".netrc")
+GIT_SECONDS = 5
+
+
+@click.command
+@options.project
+@options.shared(
+    "target", "user", "port", "host", "public_url", "json", "trust", "timeout", "no_color"
+)
+@consent.flags
+def command(project: Path, **given: object) -> None:
+    """Look at PROJECT and its targets, check by check. Exit code 1 where one fails.
+
+    Nothing is installed: whether a target can reach us is tried with an address that answers 404.
+    """
+    import asyncio
+
+    settings = options.settings_of(project, given)
+    permissions = consent.of(given, settings.targets, questions.confirm())
+    shown: dict[str, list[Check]] = {"project": list(_project(settings))}
+
+    def may_write(target: "Target") -> bool:
+        from devserver.addresses import is_this_machine
+        from devserver.registrar import Permission
+
+        near = target.dev or is_this_machine(target.url)
+        return near or Permission.INSTALL in permissions(target)
+
+    shown.update(asyncio.run(_targets(settings, {t.name: may_write(t) for t in settings.targets})))
+    if settings.json:
+        click.echo(json.dumps({"v": 1, "checks": _document(shown)}, indent=2))
+    else:
+        _show(shown)
+    worst = {check.level.value for checks in shown.values() for check in checks}
+    raise SystemExit(1 if "failure" in worst else 0)
+
+
+def _project(settings: "Settings") -> "Iterator[Check]":
+    from devserver.cli.once import base_url
+    from devserver.sources import find_descriptor
+    from devserver.upm.checkup import Check, Level
+    from devserver.web.listen import open_sockets
+
+    found = settings.descriptor or find_descriptor(settings.root)
+    if isinstance(found, str):
+        yield Check("descriptor", Level.OK, f"{found}; upm-dev validate looks into it")
+    else:
+        yield Check("descriptor", Level.FAILURE, found.message, found.fix, found.code)
+    try:
+        for each in open_sockets(settings.host, settings.port):
+            each.close()
+        yield Check("port", Level.OK, f"{settings.port} is free")
+    except UpmDevError as error:
+        yield Check("port", Level.WARNING, error.reason, error.remedy, error.code)
+    if settings.public_url:
+        yield Check("address", Level.OK, f"targets are told {base_url(settings)}")
+    if not settings.targets:
+        message = "none is configured: serve starts a simulated host"
+        yield Check("targets", Level.OK, message)
+    for name in SECRET_FILES:
+        yield from _secret_file(settings.root / name)
+
+
+def _secret_file(file: Path) -> "Iterator[Check]":
+    from devserver.upm.checkup import Check, Level
+
+    if not file.is_file():
+        return
+    if file.stat().st_mode & 0o077:
+        message = f"{file.name} can be read by other users of this machine"
+        yield Check("secrets", Level.WARNING, message, f"chmod 600 {file}")
+    tracked = False
+    with suppress(OSError, subprocess.TimeoutExpired):  # no git here: then it tracks nothing
+        asked = ["git", "-C", str(file.parent), "ls-files", "--error-unmatch", file.name]
+        done = subprocess.run(asked, capture_output=True, timeout=GIT_SECONDS, check=False)
+        tracked = done.returncode == 0
+    if tracked:
+        message = f"git tracks {file.name}, with what is secret in it"
+        yield Check("secrets", Level.FAILURE, message, f"git rm --cached {file.name}")
+
+
+async def _targets(settings: "Settings", may_write: dict[str, bool]) -> "dict[str, list[Check]]":
+    """Every target's checks, all targets at once."""
+    import asyncio
+
+    from devserver.cli.once import base_url, upms
+    from devserver.upm.checkup import Check, Level, Probe, checkup
+    from devserver.web.listen import open_sockets
+
+    if not settings.targets:
+        return {}
+    probe = Probe()
+    servers = []
+    with suppress(UpmDevError):  # the port is taken, which the project's checks have said
+        for each in open_sockets(settings.host, settings.port):
+            servers.append(await asyncio.start_server(probe.serve, sock=each))
+    try:
+        async with upms(settings) as found, asyncio.TaskGroup() as tasks:
+
+            async def look(name: str) -> list[Check]:
+                way = (base_url(settings), probe) if servers and may_write[name] else None
+                return [each async for each in checkup(found[name], probe=way)]
+
+            looks = {name: tasks.create_task(look(name), name=name) for name in found}
+    except UpmDevError as error:
+        return {"targets": [Check("credentials", Level.FAILURE, error.reason, error.remedy)]}
+    finally:
+        for server in servers:
+            server.close()
+    return {name: look.result() for name, look in looks.items()}
+
+
+def _document(shown: "dict[str, list[Check]]") -> list[dict[str, str]]:
+    return [
+        {
+            "of": name,
+            "check": each.name,
+            "level": each.level.value,
+            "message": each.message,
+            "remedy": each.remedy,
+            "code": each.code,
+        }
+        for name, checks in shown.items()
+        for each in checks
+    ]
+
+
+def _show(shown: "dict[str, list[Check]]") -> None:
+    marks = {
+        "ok": click.style("ok     ", fg="green"),
+        "warning": click.style("warning", fg="yellow"),
+        "failure": click.style("failure", fg="red"),
+    }
+    for name, checks in shown.items():
+        click.echo(name)
+        for each in checks:
+            code = f" [{each.code}]" if each.code else ""
+            click.echo(f"  {marks[each.level.value]}  {each.name}: {each.message}{code}")
+            if each.remedy:
+                click.echo(f"           {each.remedy}")
