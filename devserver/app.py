@@ -40,7 +40,7 @@ QUIET_SECONDS = 0.1
 """How long sources must be left alone before the app is started again: saves come in groups."""
 STOP_SECONDS = 3.0
 """What the app may take to end before it is killed, when it is to be started again."""
-EXIT_SECONDS = 0.8
+EXIT_SECONDS = 0.4
 """The same when we end: our own exit has to be quick."""
 READY_STEP = 0.03
 PATIENCE = 30.0
@@ -85,6 +85,7 @@ class App:
         self._poll = poll
         self._changed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._folders: frozenset[Path] = frozenset()
         self._expect()
 
     def restart(self) -> None:
@@ -92,15 +93,21 @@ class App:
         self._changed.set()
 
     async def run(self) -> None:
-        """Keep it running, for ever; on cancellation it is ended."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch(), name="app sources")
-                await self._keep_running()
-        finally:
-            if self._backend is not None:
-                self._backend.settled()
+        """Keep it running, for ever; on cancellation it is left as it is, for `end`."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(), name="app sources")
+            await self._keep_running()
+
+    async def end(self) -> None:
+        """End it, and everything that it started; to be called once `run` has ended.
+
+        It serves until then: hosts tell it that it is uninstalled.
+        """
+        if self._backend is not None:
+            self._backend.settled()
+        if self._process is not None:
             await self._end(EXIT_SECONDS)
+            self._tell(AppState.STOPPED)
 
     async def _keep_running(self) -> None:
         delays = pauses()
@@ -171,7 +178,7 @@ class App:
         try:
             _signal_group(process.pid, signal.SIGTERM)
             end = time.monotonic() + patience
-            while _group_lives(process.pid) and time.monotonic() < end:
+            while _group_lives(process.pid) and time.monotonic() < end:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         finally:
             _signal_group(process.pid, signal.SIGKILL)
@@ -231,20 +238,18 @@ class App:
 
     async def _watch(self) -> None:
         """Note when the app's sources are other than they were."""
-        folders, seen = self._sources()
-        async for _ in looks(lambda: folders, poll=self._poll, tick=TICK_SECONDS):
-            folders, now = self._sources()
+        seen = self._sources()
+        async for _ in looks(lambda: self._folders, poll=self._poll, tick=TICK_SECONDS):
+            now = self._sources()
             if now == seen:
                 continue
-            while True:  # until they are left alone
+            while now != seen:  # until they are left alone
                 await asyncio.sleep(QUIET_SECONDS)
-                seen, (folders, now) = now, self._sources()
-                if now == seen:
-                    break
+                seen, now = now, self._sources()
             self._changed.set()
 
-    def _sources(self) -> tuple[frozenset[Path], dict[str, tuple[int, int, int]]]:
-        """The folders to watch, and what tells each source's content from another."""
+    def _sources(self) -> dict[str, tuple[int, int, int]]:
+        """What tells each source's content from another; notes the folders to watch."""
         others = self._others()
         folders: list[Path] = []
         found: dict[str, tuple[int, int, int]] = {}
@@ -269,7 +274,8 @@ class App:
                 with suppress(OSError):  # gone since it was listed
                     stat = entry.stat()
                     found[name] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
-        return frozenset(folders), found
+        self._folders = frozenset(folders)
+        return found
 
     def _tell(self, state: AppState, detail: str | None = None) -> None:
         self._bus.publish(AppChanged(state=state.value, detail=detail))

@@ -395,7 +395,7 @@ class State:
         return replace(self, targets={**self.targets, event.target: view}, times=times)
 
 
-def apply(state: State, event: Event) -> State:
+def apply(state: State, event: Event) -> State:  # noqa: C901 - a case an event
     """The state after *event*. Pure."""
     match event:
         case Started():

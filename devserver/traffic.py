@@ -79,9 +79,13 @@ class Traffic:
         """Keep *exchange* under the next number, and give that."""
         self._count += 1
         self._kept.append(replace(exchange, number=self._count))
+        self.stirred()
+        return self._count
+
+    def stirred(self) -> None:
+        """Tell the listeners that there is something to look at."""
         for listener in tuple(self._listeners):
             listener()
-        return self._count
 
     def find(self, number: int) -> Exchange | None:
         return next((each for each in self._kept if each.number == number), None)

@@ -8,9 +8,10 @@ becomes ours, and a page gets one script more, for the overlay and live reload (
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableSet
 from dataclasses import dataclass, field
 from html import escape
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -56,8 +57,13 @@ class _Tee:
             self.kept += piece[:left]
 
 
-async def forward(request: web.Request, proxy: Proxy) -> web.StreamResponse:
-    """The app's answer to *request*, or a page that says why there is none."""
+async def forward(
+    request: web.Request, proxy: Proxy, sockets: MutableSet[web.WebSocketResponse]
+) -> web.StreamResponse:
+    """The app's answer to *request*, or a page that says why there is none.
+
+    *sockets* holds the WebSockets that are open, for whoever has to end them.
+    """
     if not request.raw_path.startswith("/"):
         return web.Response(status=400, text="the request's target is no path\n")
     started = time.perf_counter()
@@ -66,7 +72,7 @@ async def forward(request: web.Request, proxy: Proxy) -> web.StreamResponse:
     headers: tuple[tuple[str, str], ...] = ()
     try:
         if _is_socket(request):
-            socket = await _socket(request, proxy)
+            socket = await _socket(request, proxy, sockets)
             status = socket.status
             return socket
         response, headers = await _stream(request, proxy, sent, got)
@@ -198,16 +204,17 @@ def _onward(request: web.Request, proxy: Proxy) -> CIMultiDict[str]:
 
 def _scheme(request: web.Request, proxy: Proxy) -> str:
     """That of the public URL for whoever came by its name; a tunnel ends TLS before us."""
-    if proxy.public_url and URL(proxy.public_url).authority == request.host:
-        return URL(proxy.public_url).scheme
-    return "http"
+    public = urlsplit(proxy.public_url or "")
+    return public.scheme if public.netloc and public.netloc == request.host else "http"
 
 
 def _is_socket(request: web.Request) -> bool:
     return request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-async def _socket(request: web.Request, proxy: Proxy) -> web.WebSocketResponse:
+async def _socket(
+    request: web.Request, proxy: Proxy, sockets: MutableSet[web.WebSocketResponse]
+) -> web.WebSocketResponse:
     """Join the client's WebSocket with one of the app's, until either ends."""
     backend = proxy.backend
     await backend.awaited()
@@ -229,6 +236,7 @@ async def _socket(request: web.Request, proxy: Proxy) -> web.WebSocketResponse:
         chosen = (app.protocol,) if app.protocol else ()
         client = web.WebSocketResponse(protocols=chosen, max_msg_size=FRAME_LIMIT)
         await client.prepare(request)
+        sockets.add(client)
         ways = {
             asyncio.create_task(_messages(client, app)),
             asyncio.create_task(_messages(app, client)),
@@ -259,7 +267,7 @@ async def _messages(source: _Socket, sink: _Socket) -> None:
 
 def _sendable(code: int | None) -> int:
     """The close code to pass on: some only say how a connection ended (RFC 6455 §7.4.1)."""
-    return code if code is not None and (1000 <= code <= 1003 or 1007 <= code) else 1001
+    return code if code is not None and (1000 <= code <= 1003 or code >= 1007) else 1001
 
 
 def unavailable(
