@@ -8,7 +8,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -178,12 +178,9 @@ class Wire:
     def explained(self, refusal: Refusal, **facts: str) -> TargetError:
         """The table's error for *refusal*; what the target repeats of our secrets is masked."""
         secrets = self.credentials.secrets
-        safe = replace(
-            refusal,
-            text=redact.text(refusal.text, secrets),
-            headers={name: redact.text(each, secrets) for name, each in refusal.headers.items()},
+        return causes.error(
+            refusal, {**self._facts(), **facts}, lambda text: redact.text(text, secrets)
         )
-        return causes.error(safe, {**self._facts(), **facts})
 
     def _facts(self) -> dict[str, str]:
         return {
