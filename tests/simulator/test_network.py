@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import socket
+from collections.abc import AsyncIterator
 
 import jwt
 import pytest
@@ -12,7 +13,7 @@ from simulator.people import App, Client
 from yarl import URL
 
 from devserver.errors import CannotStart, PortInUse, UsageError
-from devserver.simulator import SimulatedHost, signing
+from devserver.simulator import SimulatedHost, signing, spool
 from devserver.simulator.reach import Forbidden, Reach, Resolver
 
 UPM = "upm.pluginInstall.error."
@@ -108,6 +109,24 @@ async def test_a_redirect_to_a_forbidden_address(admin: Client, app: App) -> Non
     assert await admin.refused(app.descriptor) == UPM + "unsupported.protocol"
     app.headers = {"Location": "http://["}
     assert await admin.refused(app.descriptor) == UPM + "response.exception"
+
+
+async def test_what_streams_in_is_bounded() -> None:
+    """More than the limit is not kept; a stream that breaks off leaves nothing open."""
+
+    async def chunks(count: int, *, breaks: bool = False) -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield b"x" * 10
+        if breaks:
+            raise ConnectionResetError
+
+    kept = await spool.keep(chunks(3), limit=30)
+    assert kept
+    with kept:
+        assert kept.read() == b"x" * 30
+    assert await spool.keep(chunks(4), limit=30) is None
+    with pytest.raises(ConnectionResetError):
+        await spool.keep(chunks(1, breaks=True))
 
 
 def test_reach() -> None:
