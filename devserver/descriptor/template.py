@@ -7,10 +7,10 @@ what it may cost in `fuel`.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from jinja2.environment import Template, TemplateModule
 from jinja2.exceptions import (
@@ -45,7 +45,7 @@ from devserver.model import Diagnostic, Position, Severity
 
 __all__ = ["Failure", "Rendering", "SourceMap", "Wanted", "references", "render", "source_map"]
 
-OUTPUT: Final = 8 * 1024 * 1024
+OUTPUT: Final = 8_000_000
 """Characters of a rendered descriptor, at most."""
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*(localBaseUrl|environment|appKey)\s*\}\}")
@@ -217,13 +217,12 @@ class _Run:
         template = self.sandbox.get_template(self._name)
         context = template.new_context(dict(self._variables))
         pieces, length = [], 0
-        for piece in template.root_render_func(context):
+        stream = cast("Generator[str, None, None]", template.root_render_func(context))
+        for piece in stream:
             pieces.append(piece)
             length += len(piece)
-            if length > OUTPUT:
-                raise Exceeded(
-                    f"the descriptor grows past {OUTPUT // (1024 * 1024)} million characters"
-                )
+            if length > OUTPUT:  # raised where the template stands, so that it has a place
+                stream.throw(Exceeded(f"the descriptor grows past {OUTPUT:,} characters"))
         return "".join(pieces)
 
     def _load(self, sandbox: Sandbox, name: str) -> Template:
