@@ -343,50 +343,22 @@ def test_fuel_that_is_used_up_stays_used_up() -> None:
             fuel.spend(1)
 
 
-NAMED = ["x", "n", "'a'", "1", "0.5", "none", "items", "d", "u", "m", "ns", "10**9", "'%s'", "loop"]
-OPERATORS = ["+", "-", "*", "**", "/", "//", "%", "~", "in", "=="]
-FILTERS = [
-    "list",
-    "join",
-    "upper",
-    "length",
-    "tojson",
-    "sort",
-    "unique",
-    "first",
-    "sum",
-    "int",
-    "string",
-    "safe",
-    "e",
-    "reverse",
-    "batch(2)",
-    "center(9)",
-    "indent",
-    "map('string')",
-    "attr('x')",
-    "default(1)",
-    "round(2)",
-    "xmlattr",
-    "dictsort",
-    "items",
-    "format(1)",
-    "select",
-    "trim",
-    "replace('a','b')",
-    "groupby('x')",
-    "truncate(3)",
-    "wordwrap(3)",
-]
-MEMBERS = ["x", "key", "upper()", "items()", "__class__", "format(1)"]
-TESTS = ["odd", "defined", "string", "divisibleby 2", "iterable"]
+NAMED = "x n 'a' 1 0.5 none items d u m ns 10**9 '%s' loop"
+OPERATORS = "+ - * ** / // % ~ in =="
+FILTERS = """
+    list join upper length tojson sort unique first sum int string safe e reverse batch(2) trim
+    center(9) indent map('string') attr('x') default(1) round(2) xmlattr dictsort items format(1)
+    select replace('a','b') groupby('x') truncate(3) wordwrap(3)
+"""
+MEMBERS = "x key upper() items() __class__ format(1)"
+TESTS = ("odd", "defined", "string", "divisibleby 2", "iterable")
 
 EXPRESSIONS = st.recursive(
-    st.sampled_from(NAMED),
+    st.sampled_from(NAMED.split()),
     lambda inner: st.one_of(
-        st.builds("({} {} {})".format, inner, st.sampled_from(OPERATORS), inner),
-        st.builds("{}|{}".format, inner, st.sampled_from(FILTERS)),
-        st.builds("{}.{}".format, inner, st.sampled_from(MEMBERS)),
+        st.builds("({} {} {})".format, inner, st.sampled_from(OPERATORS.split()), inner),
+        st.builds("{}|{}".format, inner, st.sampled_from(FILTERS.split())),
+        st.builds("{}.{}".format, inner, st.sampled_from(MEMBERS.split())),
         st.builds("{} is {}".format, inner, st.sampled_from(TESTS)),
         st.builds("{}[{}]".format, inner, inner),
         st.builds("[{}, {}]".format, inner, inner),
