@@ -34,8 +34,10 @@ class Identity(Protocol):
 
 
 class Host(Protocol):
-    """What we ask a target: `upm.client.Upm` is one."""
+    """What we ask a target: `upm.client.Upm` is one. `url` is how it was configured."""
 
+    @property
+    def url(self) -> str: ...
     async def identity(self, *, limit: float | None = None) -> Identity: ...
     async def install_key(self, key_id: str, *, limit: float | None = None) -> str | None: ...
 
@@ -98,7 +100,7 @@ class Verifier:
         if (wrong := oauth.untimely(signed, time.time())) is not None:
             return _forged(wrong)
         tried = False
-        async for name, identity in self._candidates(signed.consumer_key):
+        async for name, identity in self._candidates(signed.consumer_key, call):
             tried = True
             if oauth.is_signed_by(call, signed, identity.public_key_pem):
                 if not self._nonces.use(signed.consumer_key, signed.timestamp, signed.nonce):
@@ -119,7 +121,7 @@ class Verifier:
             return _forged(token)
         tried = False
         lacks_secret = False
-        async for name, identity in self._candidates(token.issuer):
+        async for name, identity in self._candidates(token.issuer, call):
             tried = True
             lacks_secret = token.algorithm == "HS256" and not self._shared(name, call)
             try:
@@ -175,10 +177,15 @@ class Verifier:
         )
         return _forged(f"it is signed as {claimed}, which is no target of ours ({ours})")
 
-    async def _candidates(self, claimed: str) -> AsyncIterator[_Candidate]:
-        """The targets called *claimed*: as we know them, then as they say when asked anew."""
+    async def _candidates(self, claimed: str, call: Call) -> AsyncIterator[_Candidate]:
+        """The targets called *claimed*: as we know them, then as they say when asked anew.
+
+        Hosts that were copied sign alike; of those the one at the address that the body names comes
+        first.
+        """
+        url = (call.said("baseUrl") or "").rstrip("/")
         before = self._named(claimed)
-        for candidate in before:
+        for candidate in sorted(before, key=lambda each: self._known[each[0]].host.url != url):
             yield candidate
         for candidate in await self._renewed(claimed):
             if candidate not in before:

@@ -62,6 +62,7 @@ class Host:
     signs_with: int = 0
     keys: dict[str, str] = field(default_factory=dict)
     silent: bool = False
+    url: str = "http://localhost:2990/jira"
     asked: int = 0
 
     async def identity(self, *, limit: float | None = None) -> Identity:
@@ -156,6 +157,18 @@ async def test_the_right_target_is_named() -> None:
     hosts = Host(key="other"), Host(), Host(key="third", silent=True)
 
     assert (await verify(oauth(), *hosts)).target == "host1"
+
+
+async def test_of_copied_hosts_the_one_that_it_names() -> None:
+    """A host that was set up from another's data signs like it; the body says which it is."""
+    hosts = Host(), Host(url="http://localhost:2991/copy")
+    verifier = Verifier({"first": hosts[0], "copy": hosts[1]})
+    await verifier.prepare()
+    body = {**BODY, "baseUrl": "http://localhost:2991/copy"}
+
+    found = await verifier.verify(oauth(body=body), "installed", base_url=BASE)
+
+    assert found.target == "copy"
 
 
 @pytest.mark.parametrize(
