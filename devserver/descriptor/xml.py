@@ -330,12 +330,15 @@ def _locator(text: str) -> Callable[[At], Point]:
         parser.StartElementHandler = lambda _name, _attributes: places.append(
             (parser.CurrentLineNumber, parser.CurrentColumnNumber + 1, parser.CurrentByteIndex)
         )
-        parser.Parse(data, True)
+        try:
+            parser.Parse(data, True)
+        except expat.ExpatError as exc:  # some names that lxml takes, expat does not
+            places.append((exc.lineno, exc.offset + 1, parser.ErrorByteIndex))
 
     def locate(at: At) -> Point:
         if not places:
             look()
-        line, column, start = places[at.element]
+        line, column, start = places[min(at.element, len(places) - 1)]
         if at.part == "tag" and at.attribute is None:
             return Point(line, column)
         tag = data[start : start + 65536].decode(errors="replace")

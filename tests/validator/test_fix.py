@@ -1,6 +1,5 @@
 """`validate --fix`: safe edits alone, shown, never over somebody else's change."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def test_what_has_one_safe_edit_is_mended(run: Run, save: Save, good: str) -> No
     assert file.read_text() == good
     assert file.stat().st_mode & 0o777 == 0o640
     assert '+<atlassian-plugin key="com.acme.app" name="Acme" plugins-version="2">' in result.stderr
-    assert [*os.listdir(file.parent)] == [NAME]
+    assert [each.name for each in file.parent.iterdir()] == [NAME]
 
 
 def test_a_dry_run_writes_nothing(run: Run, save: Save, good: str) -> None:

@@ -123,7 +123,7 @@ def test_selections(run: Run, save: Save, good: str) -> None:
 
 
 def test_the_settings_select_too(run: Run, save: Save, good: str) -> None:
-    """[validate] in upm-dev.toml: ignore, per-file-ignores, strict; a wrong id is a mistake there."""
+    """[validate] in upm-dev.toml: ignore, per-file-ignores, strict; a wrong id is a mistake."""
     save(NAME, good.replace("plugins-version", "pluginsVersion").replace(' weight="10"', ""))
     save("upm-dev.toml", '[validate]\nignore = ["X302"]\nper-file-ignores = { "*.xml" = ["X1"] }\n')
     assert found(run("validate", "--format", "json")) == []
@@ -255,7 +255,7 @@ def test_nothing_raw_reaches_the_terminal(run: Run, save: Save, good: str) -> No
 
 
 def test_a_jar_is_looked_into(run: Run, save: Save, good: str, tmp_path: Path) -> None:
-    """Its descriptor is checked as built: placeholders, classes and resources against its entries."""
+    """Its descriptor is checked as built, classes and resources against its entries."""
     descriptor = good.replace(
         "</atlassian-plugin>",
         '<component key="c" class="com.acme.Servise"/>\n'
@@ -302,7 +302,7 @@ def test_an_obr_holds_the_plugin(run: Run, save: Save, good: str, tmp_path: Path
 
 
 def test_the_project_beside_it_is_known(run: Run, save: Save, good: str) -> None:
-    """pom.xml fills placeholders; labels, classes and resources are looked up; missing ones hushed."""
+    """pom.xml fills placeholders; labels, classes and resources are looked up."""
     save(
         "pom.xml",
         "<project><groupId>com.acme</groupId><artifactId>app</artifactId><version>2.0</version>"
