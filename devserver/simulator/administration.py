@@ -192,7 +192,7 @@ async def audit_log(request: web.Request) -> web.Response:
         '<feed xmlns="http://www.w3.org/2005/Atom"'
         f' xmlns:upm="http://www.atlassian.com/upm"><title>UPM audit log</title>'
         f"<id>tag:{host.identity.kid}</id><updated>{_atom_time(newest)}</updated>"
-        f"<link rel={quoteattr('self')} href={quoteattr(f'{host.url}{API}/log/feed')}/>"
+        f"<link rel={quoteattr('self')} href={quoteattr(f'{host.base_url}{API}/log/feed')}/>"
         f"<upm:totalEntries>{len(entries)}</upm:totalEntries>"
         f"<upm:startIndex>{start}</upm:startIndex>{shown}</feed>"
     )
@@ -236,7 +236,7 @@ async def installed_marketplace(request: web.Request) -> web.Response:
         "hostLicense": {"evaluation": False, "dataCenter": host.profile.era.startswith("dc")},
     }
     plugins = [
-        representations.summary(each, host.context, host.url)
+        representations.summary(each, host.context, host.base_url)
         for each in host.state.plugins.values()
     ]
     links = dict(representations.collection_links(host.state, host.context))

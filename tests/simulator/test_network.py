@@ -223,6 +223,34 @@ async def test_apps_that_cannot_be_called(start: Start, log_in: LogIn, app: App)
         assert await admin.refused(app.descriptor) == code
 
 
+async def test_an_app_that_does_not_answer(start: Start, log_in: LogIn, app: App) -> None:
+    """Silence is a timeout, by its own subCode."""
+    admin = await log_in(await start(profile="connect", callback_timeout=0.05))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        app.serve_json(baseUrl=f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+        code = await admin.refused(app.descriptor)
+
+    assert code == "connect.install.error.remote.host.timeout"
+
+
+async def test_a_base_url_that_is_elsewhere(start: Start, log_in: LogIn, app: App) -> None:
+    """Redirects and callbacks name the configured base URL, not where the request came to."""
+    host = await start(base_url="https://jira.example.com/jira/")
+    admin = await log_in(host)
+
+    accepted = await admin.post(app.descriptor)
+    await host.called_back("remote_plugin_installed")
+
+    there = accepted.headers["Location"]
+    assert there.startswith("https://jira.example.com/jira/rest/plugins/1.0/pending/")
+    done = await admin("GET", there.replace("https://jira.example.com", host.origin))
+    assert done.headers["Location"] == (
+        "https://jira.example.com/jira/rest/plugins/1.0/com.example.hello-key"
+    )
+    assert app.received[0].body["baseUrl"] == "https://jira.example.com/jira"
+
+
 async def test_ports(start: Start) -> None:
     """A port that is taken is said to be; a free one is used only where that is asked for."""
     host = await start()
