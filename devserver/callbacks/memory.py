@@ -17,15 +17,15 @@ class Nonces:
         self._clock = clock
         self._seen: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
-    def use(self, *nonce: str) -> bool:
-        """Whether *nonce* is new; it is not from now on."""
+    def use(self, *nonce: str, grace: float = 0.0) -> bool:
+        """Whether *nonce* is new; it is not from now on, or *grace* seconds from now."""
         now = self._clock()
         while self._seen and (
             len(self._seen) >= KEPT_NONCES or next(iter(self._seen.values())) < now - self._window
         ):
             self._seen.popitem(last=False)
         if nonce in self._seen:
-            return False
+            return now - self._seen[nonce] < grace
         self._seen[nonce] = now
         return True
 

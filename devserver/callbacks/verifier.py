@@ -132,7 +132,7 @@ class Verifier:
                 return _forged(claims)
             if (wrong := connect.mismatch(claims, call, base_url, token.algorithm)) is not None:
                 return _forged(wrong)
-            if not self._nonces.use(token.raw):
+            if not self._nonces.use(token.raw, grace=connect.SAME):
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
         if lacks_secret:

@@ -11,6 +11,9 @@ def test_a_nonce_counts_once() -> None:
     assert nonces.use("a", "1")
     assert not nonces.use("a", "1")
     assert nonces.use("a", "2")
+    now = 1.0
+    assert nonces.use("a", "1", grace=2)
+    assert not nonces.use("a", "1", grace=1)
     now = 11.0
     assert nonces.use("a", "1")
 

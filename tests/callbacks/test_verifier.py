@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from oauthlib.oauth1 import SIGNATURE_RSA, Client
 
+from devserver.callbacks import connect
 from devserver.callbacks import verifier as module
 from devserver.callbacks.call import Call, Finding
 from devserver.callbacks.qsh import qsh
@@ -213,15 +214,28 @@ async def test_a_bent_header(change: tuple[str, str], says: str) -> None:
     assert says in (found.reason or "")
 
 
-async def test_a_copy_of_a_call_counts_once() -> None:
-    """The same nonce again is a replay, with OAuth and with JWT."""
+async def test_a_copy_of_a_webhook_counts_once() -> None:
+    """The same nonce again is a replay."""
     verifier = Verifier({"jira": Host()})
-    for call in (oauth(), rs256()):
-        first = await verifier.verify(call, "installed", base_url=BASE)
-        second = await verifier.verify(call, "installed", base_url=BASE)
+    call = oauth()
+    first = await verifier.verify(call, "installed", base_url=BASE)
+    second = await verifier.verify(call, "installed", base_url=BASE)
 
-        assert first.verdict is Verdict.GENUINE
-        assert second.verdict is Verdict.FORGED
+    assert first.verdict is Verdict.GENUINE
+    assert second.verdict is Verdict.FORGED
+    assert "copy of an earlier call" in (second.reason or "")
+
+
+async def test_a_copy_of_a_token_counts_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two installs within a second are signed alike; later the same token is a replay."""
+    verifier = Verifier({"jira": Host()})
+    call = rs256()
+    verdicts = [(await verifier.verify(call, "installed", base_url=BASE)).verdict]
+    verdicts.append((await verifier.verify(call, "installed", base_url=BASE)).verdict)
+    monkeypatch.setattr(connect, "SAME", 0.0)
+    verdicts.append((await verifier.verify(call, "installed", base_url=BASE)).verdict)
+
+    assert verdicts == [Verdict.GENUINE, Verdict.GENUINE, Verdict.FORGED]
 
 
 async def test_a_silent_target_leaves_it_open() -> None:
@@ -236,6 +250,7 @@ async def test_a_restarted_host_has_a_new_key(monkeypatch: pytest.MonkeyPatch) -
     """The key is asked for anew when it does not fit, but not at every forged call."""
     host = Host()
     verifier = Verifier({"jira": host})
+    monkeypatch.setattr(module, "REFETCH", 60.0)
     await verifier.verify(oauth(), "installed", base_url=BASE)
     for _ in range(20):
         await verifier.verify(oauth(key=1), "installed", base_url=BASE)

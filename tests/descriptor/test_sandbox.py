@@ -181,6 +181,11 @@ EXCEEDING = {
     + "{% set ns.x = [ns.x, d.split()] %}{% endfor %}",
     "keep escaped output": "{% set x %}{% for i in range(99999) %}"
     f"{{{{ '{SMILE}' ~ '&' * 250 }}}}{{% endfor %}}{{% endset %}}",
+    # Getting something back
+    "paying with less than nothing": "{% set x = [-10**15]|map('(spend)')|list %}",
+    "centring by less than nothing": "{% for i in range(99999) %}{% set x = 'a'.center(-10**15) %}"
+    "{% set x = 'a'.expandtabs(-10**15) %}{% set x = 'a' * -10**15 %}{% endfor %}"
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     # Already too much to compile
     "parentheses": "{{ " + "(" * 100000 + "1" + ")" * 100000 + " }}",
     "nots": "{{ " + "not " * 100000 + "1 }}",
@@ -293,6 +298,23 @@ def test_what_is_wrong_in_another_way_costs_no_more(
     assert found.result.startswith(f"{code} ")
     assert found.seconds < SECONDS
     assert found.megabytes < MEGABYTES
+
+
+HERE = [name for name, template in EXCEEDING.items() if name.split()[0] not in ("keep", "many")]
+
+
+@pytest.mark.parametrize(
+    "name", [*HERE[:50:2], "laughs hashed", "laughs namespaces", "parentheses"]
+)
+def test_a_refusal_is_the_same_here(name: str) -> None:
+    """What the child says is what the function returns: one diagnostic, with what to do."""
+    result = render({NAME: EXCEEDING[name].encode()}, NAME, {})
+
+    assert isinstance(result, Failure)
+    (diagnostic,) = result.diagnostics
+    assert diagnostic.code == "T005"
+    assert diagnostic.position.column > 1
+    assert diagnostic.fix
 
 
 LARGE = (

@@ -245,6 +245,31 @@ def test_a_large_file_is_not_read(root: Path) -> None:
     assert MAIN not in snapshot.files
 
 
+def test_many_large_files_are_not_read(root: Path) -> None:
+    """S005 for the one with which all together grow past 32 MB."""
+    names = [f"{number}.j2" for number in range(6)]
+    for name in names:
+        with (root / name).open("wb") as file:
+            file.truncate(7 * 1024 * 1024)
+    sources = Sources(root, MAIN)
+    sources.want(names)
+    snapshot = sources.look()
+
+    assert set(snapshot.files) == {MAIN, *names[:4]}
+    large = [each for each in snapshot.diagnostics if each.code == "S005"]
+    assert [each.position.file for each in large] == names[4:]
+    assert "more than 32 MB" in large[0].message
+
+
+def test_names_without_end_are_not_followed(root: Path) -> None:
+    """Past two thousand names a look gives up; it takes no longer for that."""
+    (root / MAIN).write_text("".join(f"{{% include 'n{i}' %}}" for i in range(5000)))
+    snapshot = looked(root)
+
+    assert set(snapshot.files) == {MAIN}
+    assert len(snapshot.missing) == 5000
+
+
 @pytest.mark.parametrize("data", ["<a/>".encode("utf-16"), b"\x89PNG\r\n\x1a\n\0\0", b"<a>\0"])
 def test_templates_are_text(root: Path, data: bytes) -> None:
     """S006 with the place; the bytes are kept, so that another edit is another digest."""
@@ -306,6 +331,14 @@ def test_git_at_work_in_a_worktree(root: Path, absolute: bool) -> None:
 
     (git / "index.lock").touch()
     assert looked(root).unsettled
+
+
+@pytest.mark.parametrize("content", ["gitdir: \0", "no such line", ""])
+def test_a_broken_git_file_is_nobody_at_work(root: Path, content: str) -> None:
+    """A .git that names no folder holds nothing up."""
+    (root / ".git").write_text(content)
+
+    assert not looked(root).unsettled
 
 
 # What to watch
