@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := serve
 
 serve: $(READY)
-	@$(BIN)/upm-dev serve sample-plugin --trust
+	@$(BIN)/upm-dev serve sample-plugin --trust || test $$? -eq 130 # Ctrl-C is how it ends
 
 test: $(READY)
 	@$(BIN)/coverage erase

@@ -159,7 +159,11 @@ class Serve:
         session = await stack.enter_async_context(connections())
         upms = {each.name: Upm(session, each, self._find(each)) for each in targets}
         where = Where(base_url, (local, f"http://127.0.0.1:{port}"))
-        limits = Limits(task=settings.timeout, check=self._check_every)
+        limits = Limits(
+            task=settings.timeout,
+            confirm=min(Limits().confirm, settings.timeout / 3),
+            check=self._check_every,
+        )
         self._registrars = [
             Registrar(
                 each,

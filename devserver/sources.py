@@ -20,6 +20,10 @@ from devserver.model import Diagnostic, Position, Severity
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one file, at most."""
+TOGETHER: Final = 32 * 1024 * 1024
+"""Bytes of all files of a look."""
+FILES: Final = 2000
+"""Names that one look follows."""
 YOUNG: Final = 0.075
 """Seconds: a file that is empty and younger than this is being written."""
 _LINKS: Final = 40
@@ -98,6 +102,7 @@ class _Look:
         self._diagnostics: list[Diagnostic] = []
         self._templates: set[str] = set()
         self._unsettled = False
+        self._left = TOGETHER
         self.asked: dict[str, None] = {}
 
     def needed(self, name: str) -> None:
@@ -124,7 +129,7 @@ class _Look:
             if isinstance(text, Diagnostic):
                 self._diagnostics.append(text)
                 continue
-            for alternatives in references(name, data, descriptor=self._descriptor):
+            for alternatives in references(name, text):
                 for each in alternatives:
                     if self._read(each) is not None:
                         waiting.append(each)
@@ -150,6 +155,9 @@ class _Look:
         """The bytes of a file; None where there are none to be had."""
         if name in self.asked:
             return self._files.get(name)
+        if len(self.asked) >= FILES:
+            self._missing.add(name)
+            return None
         self.asked[name] = None
         try:
             real = Path(os.path.realpath(self._root / name))
@@ -184,11 +192,12 @@ class _Look:
         with os.fdopen(os.open(real, flags), "rb") as file:
             found = os.fstat(file.fileno())
             data = file.read(LIMIT + 1) if stat.S_ISREG(found.st_mode) else b""
-        if len(data) > LIMIT:
-            megabytes = LIMIT // (1024 * 1024)
-            self._wrong(
-                "S005", name, f"is larger than {megabytes} MB", "a descriptor is far smaller"
-            )
+        self._left -= len(data)
+        if len(data) > LIMIT or self._left < 0:
+            much = f"larger than {LIMIT >> 20} MB"
+            if len(data) <= LIMIT:
+                much = f"one too many: the project's files hold more than {TOGETHER >> 20} MB"
+            self._wrong("S005", name, f"is {much}", "a descriptor is far smaller")
             return None
         if not data and abs(time.time() - found.st_mtime) < YOUNG:
             self._unsettled = True
@@ -279,9 +288,12 @@ def _git_is_busy(root: Path) -> bool:
             mode = entry.stat().st_mode
         except OSError:  # no repository here
             continue
-        if stat.S_ISREG(mode):  # a worktree or a submodule: the file names its folder
-            with entry.open("rb") as file:
-                named = file.read(4096).strip().removeprefix(b"gitdir:").strip()
-            entry = folder / os.fsdecode(named)
-        return (entry / "index.lock").exists()
+        try:
+            if stat.S_ISREG(mode):  # a worktree or a submodule: the file names its folder
+                with entry.open("rb") as file:
+                    named = file.read(4096).strip().removeprefix(b"gitdir:").strip()
+                entry = folder / os.fsdecode(named)
+            return (entry / "index.lock").exists()
+        except (OSError, ValueError):  # what cannot be read is not ours to wait for
+            return False
     return False

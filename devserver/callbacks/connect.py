@@ -11,6 +11,9 @@ from devserver.callbacks.qsh import canonical, qsh
 
 LEEWAY = 30.0
 """Seconds that clocks may differ."""
+SAME = 2.0
+"""Seconds within which a token may come twice: it has no nonce and counts whole seconds, so two
+installations within one second are signed with the very same."""
 ALGORITHMS = ("RS256", "HS256")
 
 

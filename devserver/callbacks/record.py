@@ -190,15 +190,21 @@ class Record:
         self._run("DELETE FROM secrets WHERE target = ?", self._url(target))
         self._run("DELETE FROM tenants WHERE target = ?", self._url(target))
 
-    def use(self, nonce: str, now: float, window: float) -> bool:
-        """Whether *nonce* was not used within *window* seconds; it is from now on."""
-        self._run("DELETE FROM nonces WHERE time < ?", now - window)
+    def use(self, nonce: str, now: float, window: float, *, grace: float = 0.0) -> bool:
+        """Whether *nonce* was not used within *window* seconds; it is from now on.
+
+        Once more within *grace* seconds of its first use is no second use.
+        """
+        self._run("DELETE FROM nonces WHERE time <= ?", now - window)
         digest = hashlib.sha256(nonce.encode()).digest()
-        added = self._run("INSERT OR IGNORE INTO nonces VALUES (?, ?) RETURNING nonce", digest, now)
+        before = self._run("SELECT time FROM nonces WHERE nonce = ?", digest)
+        if before:
+            return bool(now - before[0][0] < grace)
+        self._run("INSERT INTO nonces VALUES (?, ?)", digest, now)
         self._run(
             "DELETE FROM nonces WHERE rowid <= (SELECT max(rowid) FROM nonces) - ?", KEPT_NONCES
         )
-        return bool(added)
+        return True
 
     def close(self) -> None:
         if self._opened is not None:

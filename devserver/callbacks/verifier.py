@@ -34,8 +34,10 @@ class Identity(Protocol):
 
 
 class Host(Protocol):
-    """What we ask a target: `upm.client.Upm` is one."""
+    """What we ask a target: `upm.client.Upm` is one. `url` is how it was configured."""
 
+    @property
+    def url(self) -> str: ...
     async def identity(self, *, limit: float | None = None) -> Identity: ...
     async def install_key(self, key_id: str, *, limit: float | None = None) -> str | None: ...
 
@@ -113,9 +115,10 @@ class Verifier:
             {each.key: each.public_key_pem for each in keys},
         )
 
-    def _fresh(self, *nonce: str) -> bool:
+    def _fresh(self, *nonce: str, grace: float = 0.0) -> bool:
         """Whether *nonce* was not used before; it is from now on (RFC 5849 §3.3)."""
-        return self._record.use("\0".join(nonce), time.time(), 2 * oauth.WINDOW)
+        window = 2 * oauth.WINDOW
+        return self._record.use("\0".join(nonce), time.time(), window, grace=grace)
 
     async def _oauth(self, call: Call) -> _Found:
         signed = oauth.claimed(call)
@@ -124,7 +127,7 @@ class Verifier:
         if (wrong := oauth.untimely(signed, time.time())) is not None:
             return _forged(wrong)
         tried = False
-        async for name, identity in self._candidates(signed.consumer_key):
+        async for name, identity in self._candidates(signed.consumer_key, call):
             tried = True
             if oauth.is_signed_by(call, signed, identity.public_key_pem):
                 if not self._fresh(signed.consumer_key, signed.timestamp, signed.nonce):
@@ -145,7 +148,7 @@ class Verifier:
             return _forged(token)
         tried = False
         lacks_secret = False
-        async for name, identity in self._candidates(token.issuer):
+        async for name, identity in self._candidates(token.issuer, call):
             tried = True
             lacks_secret = token.algorithm == "HS256" and not self._shared(name, call)
             try:
@@ -156,7 +159,7 @@ class Verifier:
                 return _forged(claims)
             if (wrong := connect.mismatch(claims, call, base_url, token.algorithm)) is not None:
                 return _forged(wrong)
-            if not self._fresh(token.raw):
+            if not self._fresh(token.raw, grace=connect.SAME):
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
         if lacks_secret:
@@ -201,10 +204,15 @@ class Verifier:
         )
         return _forged(f"it is signed as {claimed}, which is no target of ours ({ours})")
 
-    async def _candidates(self, claimed: str) -> AsyncIterator[_Candidate]:
-        """The targets called *claimed*: as we know them, then as they say when asked anew."""
+    async def _candidates(self, claimed: str, call: Call) -> AsyncIterator[_Candidate]:
+        """The targets called *claimed*: as we know them, then as they say when asked anew.
+
+        Hosts that were copied sign alike; of those the one at the address that the body names comes
+        first.
+        """
+        url = (call.said("baseUrl") or "").rstrip("/")
         before = self._named(claimed)
-        for candidate in before:
+        for candidate in sorted(before, key=lambda each: self._known[each[0]].host.url != url):
             yield candidate
         for candidate in await self._renewed(claimed):
             if candidate not in before:

@@ -19,6 +19,7 @@ from devserver import __version__, colours
 from devserver.errors import INTERRUPTED, UpmDevError
 
 COMMANDS: Mapping[str, str] = {
+    "init": "Make a new project from a starter.",
     "serve": "Serve the descriptor and register it on every save.",
     "validate": "Find the mistakes in descriptors, templates and projects.",
     "render": "Print the exact bytes that would be served.",

@@ -110,14 +110,17 @@ async def _targets(settings: "Settings", may_write: dict[str, bool]) -> "dict[st
         return {}
     probe = Probe()
     servers = []
+    address = base_url(settings)
     with suppress(UpmDevError):  # the port is taken, which the project's checks have said
-        for each in open_sockets(settings.host, settings.port):
+        sockets = open_sockets(settings.host, settings.port)
+        address = settings.public_url or f"http://localhost:{sockets[0].getsockname()[1]}"
+        for each in sockets:
             servers.append(await asyncio.start_server(probe.serve, sock=each))
     try:
         async with upms(settings) as found, asyncio.TaskGroup() as tasks:
 
             async def look(name: str) -> list[Check]:
-                way = (base_url(settings), probe) if servers and may_write[name] else None
+                way = (address, probe) if servers and may_write[name] else None
                 return [each async for each in checkup(found[name], probe=way)]
 
             looks = {name: tasks.create_task(look(name), name=name) for name in found}

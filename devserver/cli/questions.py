@@ -17,6 +17,19 @@ def confirm() -> Callable[[str], bool] | None:
     return lambda question: click.confirm(question, err=True)
 
 
+def text() -> Callable[[str, str, tuple[str, ...]], str] | None:
+    """Asks for a word on stderr, with a default and perhaps the only words that will do."""
+    if not _somebody_there():
+        return None
+
+    def prompt(question: str, default: str, words: tuple[str, ...]) -> str:
+        kind = click.Choice(words) if words else None
+        answer: str = click.prompt(question, default=default, type=kind, err=True)
+        return answer
+
+    return prompt
+
+
 def secret() -> Callable[[str], str] | None:
     """Asks for a secret without showing it; None where there is no terminal."""
     if not _somebody_there():

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 )
 @click.option("--product", type=click.Choice(product_names()), default="jira", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the product's; 0: any free.")
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="What redirects and callbacks name. Default: http://localhost:PORT and the context.",
+)
 @click.option("--context", help="Context path. Default: the product's (/jira).")
 @click.option(
     "--host",

@@ -40,7 +40,6 @@ class Compiled:
     lines: tuple[tuple[int, int], ...]
     loop_names: frozenset[str]
     stored: frozenset[str]
-    references: tuple[str, ...]
 
     @property
     def file(self) -> str:
@@ -120,7 +119,6 @@ def compile_marked(source: Source, autoescape: bool, marks: Marks | None) -> Com
         tuple(generator.debug_info),
         frozenset(found.loop_names),
         frozenset(found.stored),
-        tuple(found.references),
     )
 
 
@@ -139,14 +137,16 @@ def _generated(generator: "_Generator", tree: nodes.Template) -> CodeType:
     try:
         generator.visit(tree)
         return compile(generator.stream.getvalue(), f"<{generator.name}>", "exec")  # type: ignore[attr-defined]
-    except (RecursionError, MemoryError, SyntaxError) as exc:
-        # Python's own limits: twenty nested loops, a hundred levels, two hundred parentheses.
+    except (RecursionError, MemoryError) as exc:
+        raise TooLarge("the blocks or expressions are too deeply nested", 0) from exc
+    except SyntaxError as exc:
         offset = 0
-        if isinstance(exc, SyntaxError) and exc.lineno:
-            for at, line in generator.debug_info:
-                if line <= exc.lineno:
-                    offset = at
-        raise TooLarge("the blocks or expressions are too deeply nested", offset) from None
+        for at, line in generator.debug_info:
+            if line <= (exc.lineno or 0):
+                offset = at
+        if exc.msg.startswith("too many"):  # twenty loops in each other, a hundred levels
+            raise TooLarge(f"Python compiles no more: {exc.msg}", offset) from None
+        raise TemplateSyntaxError(exc.msg, offset, generator.name) from None
 
 
 def _pay_in(loop: nodes.For) -> None:

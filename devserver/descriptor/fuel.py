@@ -62,10 +62,11 @@ class Fuel:
 
     def spend(self, units: int) -> None:
         """Pay for *units* of work. Raises Exceeded where there are not as many left."""
-        self._left -= units
-        if self._left < 0:
+        left = self._left - units
+        if not 0 <= left <= self._left:  # nor is anything ever given back
             self._left = -1
             raise Exceeded("the template does more work, or builds more text, than a rendering may")
+        self._left = left
 
     def text(self, characters: int) -> None:
         self.spend(characters // _CHARACTERS)
@@ -214,7 +215,8 @@ def pay_for_percent(fuel: Fuel, pattern: str, values: object) -> None:
     if stars:
         widths += stars * _largest(values if isinstance(values, tuple) else (values,))
     fuel.text(widths)
-    fuel.weigh(values, swell=True, times=max(1, conversions))
+    each_once = isinstance(values, tuple)
+    fuel.weigh(values, swell=True, times=1 if each_once else max(1, conversions))
 
 
 def _conversions(pattern: str) -> tuple[int, int, int]:

@@ -28,9 +28,12 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_$][\w$-]*")
 _TOKEN = re.compile(r"\{\{.*?\}\}|\$\{[^}\r\n]*\}|<%.*?%>|\{%.*?%\}", re.DOTALL)
+_MANY_DIGITS = re.compile(r"\d{4001}")
 _COMMENT = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _scan: Callable[[str, int, bool], tuple[str, int]] = vars(decoder)["scanstring"]
+MAX_DIGITS = 4000
+"""Of a whole number: Python itself reads some more, which nobody writes."""
 _LITERALS = {"true": True, "false": False, "null": None}
 
 Path = tuple[str | int, ...]
@@ -52,6 +55,8 @@ def parse(text: str, context: Context | None = None) -> Parsed:
             raise ValueError
         if text.count("[") + text.count("{") > MAX_DEPTH:
             _measure(root)
+        if _MANY_DIGITS.search(text):
+            raise ValueError
     except (_Duplicate, ValueError, RecursionError):
         scanner = _Scanner(text)
         try:
@@ -161,26 +166,22 @@ class _Scanner:
         if char == '"':
             return self._string(at)
         if number := _NUMBER.match(text, at):
-            if text[number.end() : number.end() + 1] not in (
-                "",
-                ",",
-                "]",
-                "}",
-                " ",
-                "\n",
-                "\r",
-                "\t",
-            ):
-                raise self._stop(at, "this is no number", "write digits, or quote it")
-            literal = number[0]
-            if len(literal) > 400:
-                raise self._stop(at, f"a number of {len(literal)} digits", "shorten it")
-            return (float(literal) if re.search("[.eE]", literal) else int(literal)), number.end()
+            return self._number(number), number.end()
         if word := _WORD.match(text, at):
             if word[0] in _LITERALS:
                 return _LITERALS[word[0]], word.end()
             raise self._word(at, word[0])
         raise self._unexpected(at, "a value")
+
+    def _number(self, found: "re.Match[str]") -> int | float:
+        after = self.text[found.end() : found.end() + 1]
+        if after and after not in ",]} \t\r\n":
+            raise self._stop(found.start(), "this is no number", "write digits, or quote it")
+        if re.search("[.eE]", found[0]):
+            return float(found[0])
+        if len(found[0]) > MAX_DIGITS:
+            raise self._stop(found.start(), f"a number of {len(found[0])} digits", "shorten it")
+        return int(found[0])
 
     def _object(self, at: int, path: Path, depth: int) -> tuple[dict[str, Any], int]:
         found: dict[str, Any] = {}

@@ -29,7 +29,7 @@ class Placer:
 
 
 Found = tuple[str, Severity, Problem]
-Hushed = Callable[[str, Point], bool]
+Hushed = Callable[[str, Point], bool] | None
 
 MAX_DIAGNOSTICS = 1000
 """More of them help nobody, and placing costs time."""
@@ -93,7 +93,7 @@ def judge(
             found, later = problems, []
             break
     hushed = ignored(text, document)
-    found = [each for each in found if not hushed(each[0], document.locate(each[2].at))]
+    found = _kept(found, document, hushed)
     errors = [each for each in found if each[1] is Severity.ERROR]
     placed = (_place(*each, document, placer) for each in errors[:MAX_DIAGNOSTICS])
     return Examined(
@@ -125,13 +125,16 @@ def _warn(
     """Run the rules that could wait; place what they find and what was found before."""
     rest = [each for each in found if each[1] is not Severity.ERROR]
     for each in rules:
-        rest += [
-            each
-            for each in _run(each, document)
-            if not hushed(each[0], document.locate(each[2].at))
-        ]
+        rest += _kept(_run(each, document), document, hushed)
     placed = (_place(*each, document, placer) for each in rest[:MAX_DIAGNOSTICS])
     return tuple(sorted(placed, key=_order))
+
+
+def _kept(found: list[Found], document: Document, hushed: Hushed) -> list[Found]:
+    """Those that no comment asks to leave out; nothing is placed where there is none."""
+    if hushed is None:
+        return found
+    return [each for each in found if not hushed(each[0], document.locate(each[2].at))]
 
 
 def _run(each: Rule, document: Document) -> list[Found]:

@@ -80,7 +80,7 @@ class UnknownName(UndefinedError):
 
     def __init__(self, message: str, undefined: "Unknown") -> None:
         super().__init__(message)
-        self.place = undefined.place
+        self.place = undefined._place
         self.name = undefined._undefined_name
         self.obj = undefined._undefined_obj
 
@@ -88,7 +88,7 @@ class UnknownName(UndefinedError):
 class Unknown(StrictUndefined):
     """An undefined value that remembers where the template named it."""
 
-    __slots__ = ("place",)
+    __slots__ = ("_place",)
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Unknown(StrictUndefined):
         if exc is UndefinedError:
             exc = self._complaint
         super().__init__(hint, obj, name, exc)
-        self.place: Place | None = None
+        self._place: Place | None = None
 
     def _complaint(self, message: str) -> UnknownName:
         return UnknownName(message, self)
@@ -150,7 +150,7 @@ class _Formatter(SandboxedFormatter):
         return super().convert_field(value, conversion)
 
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
-        self._fuel.spend(4 + len(field_name))
+        self._fuel.spend(60 + len(field_name))
         return super().get_field(field_name, args, kwargs)
 
 
@@ -288,7 +288,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
         def unknown(offset: int, name: str) -> Unknown:
             value = self._unknown(name=name)
-            value.place = template, offset
+            value._place = template, offset
             return value
 
         return unknown
@@ -346,8 +346,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if type(obj) is dict and attribute in obj and attribute not in _DICT_ATTRIBUTES:
             return obj[attribute]  # what the line below would come to, at a fifth of the time
         value = super().getattr(obj, attribute)
-        if name and type(value) is Unknown and value.place is None:
-            value.place = name, offset
+        if name and type(value) is Unknown and value._place is None:
+            value._place = name, offset
         return value
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -359,8 +359,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if type(argument) is not str and type(argument) is not int:
             self.fuel.weigh(argument)
         value = super().getitem(obj, argument)
-        if name and type(value) is Unknown and value.place is None:
-            value.place = name, offset
+        if name and type(value) is Unknown and value._place is None:
+            value._place = name, offset
         return value
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
@@ -454,6 +454,7 @@ def _pay_for_method(
         return
     fuel.spend(2 * len(obj)) if name in _PARTS else fuel.text(len(obj))
     number = max((each for each in given if isinstance(each, int)), default=0)
+    number = max(0, number)
     if name in _WIDTHS:
         fuel.text(number)
     elif name == "expandtabs":

@@ -31,7 +31,6 @@ _LARGE: Final[Mapping[type[nodes.Node], int]] = {
     nodes.Macro: 3,
 }
 """What becomes as much code as several others."""
-_REFERRING: Final = (nodes.Include, nodes.Extends, nodes.Import, nodes.FromImport)
 
 
 @dataclass(slots=True)
@@ -42,8 +41,6 @@ class Survey:
     """Names that the template itself gives a value to."""
     loop_names: set[str] = field(default_factory=set)
     filtered: list[nodes.For] = field(default_factory=list)
-    references: dict[str, None] = field(default_factory=dict)
-    """Templates it names in plain words, as it writes them."""
 
 
 def survey(tree: nodes.Template) -> Survey:
@@ -90,21 +87,6 @@ def _note(node: nodes.Node, found: Survey) -> None:
             found.stored.add(node.target)
         case nodes.FromImport():
             found.stored.update(each if isinstance(each, str) else each[1] for each in node.names)
-    if isinstance(node, _REFERRING):
-        found.references.update(dict.fromkeys(_plain_names(node.template)))
-
-
-def _plain_names(template: nodes.Node) -> Iterator[str]:
-    match template:
-        case nodes.Const(value=str(name)):
-            yield name
-        case nodes.List(items=items) | nodes.Tuple(items=items):
-            for item in items:
-                yield from _plain_names(item)
-        case nodes.CondExpr():
-            yield from _plain_names(template.expr1)
-            if template.expr2 is not None:
-                yield from _plain_names(template.expr2)
 
 
 def _names(target: nodes.Node) -> Iterator[str]:

@@ -7,10 +7,11 @@ what it may cost in `fuel`.
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from jinja2.environment import Template, TemplateModule
 from jinja2.exceptions import (
@@ -45,13 +46,14 @@ from devserver.model import Diagnostic, Position, Severity
 
 __all__ = ["Failure", "Rendering", "SourceMap", "Wanted", "references", "render", "source_map"]
 
-OUTPUT: Final = 8 * 1024 * 1024
+OUTPUT: Final = 8_000_000
 """Characters of a rendered descriptor, at most."""
 
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*(localBaseUrl|environment|appKey)\s*\}\}")
-_REFERENCE: Final = re.compile(
-    r"""\{%[-+]?\s*(?:include|import|extends|from)\s+(["'])([^"'\n]+)\1"""
-)
+_REFERRING: Final = re.compile(r"\{%[-+]?\s*(include|import|extends|from)\b")
+_RAW: Final = re.compile(r"\{%[-+]?\s*raw\s*-?%\}")
+_END_RAW: Final = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
+_QUOTED: Final = re.compile(r"""(["'])([^"'\n]{1,1000})\1""")
 _EXPRESSION: Final = re.compile(r"[^\W\d]\w*(?:\.\w+|\[[^\]\n]{1,60}\])*")
 _UNEXPECTED_END: Final = re.compile(r"(?i)unexpected end of template")
 _UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'")
@@ -155,16 +157,32 @@ def source_map(
     )
 
 
-def references(name: str, data: bytes, *, descriptor: str) -> tuple[tuple[str, ...], ...]:
-    """The templates that *name* names in plain words, each as the files it may mean, best first."""
-    text = text_of(name, data)
-    if not isinstance(text, str):
-        return ()
-    try:
-        named = compiled(name, text, _escapes(descriptor)).references
-    except (TemplateSyntaxError, Exceeded, RecursionError, ValueError):
-        named = tuple(found[2] for found in _REFERENCE.finditer(text))
-    return tuple(filter(None, (candidates(each, name) for each in dict.fromkeys(named))))
+@lru_cache(256)
+def references(name: str, text: str) -> tuple[tuple[str, ...], ...]:
+    """The templates that *name* names in plain words, each as the files it may mean, best first.
+
+    A scan that costs next to nothing and also reads a template that does not compile. It may take
+    any text in such a tag for a name: that only means a file looked at in vain.
+    """
+    named: dict[str, None] = {}
+    at = text.find("{")
+    while at >= 0:
+        end = at + 1
+        if text.startswith("{#", at):
+            end = text.find("#}", at)
+        elif found := _RAW.match(text, at):
+            raw_end = _END_RAW.search(text, found.end())
+            end = raw_end.end() if raw_end else -1
+        elif found := _REFERRING.match(text, at):
+            end = text.find("%}", at)
+            body = text[found.end() : end]
+            if found[1] == "from":
+                body = body.partition(" import ")[0]
+            named.update(dict.fromkeys(each[1] for each in _QUOTED.findall(body)))
+        if end < 0:
+            break
+        at = text.find("{", end)
+    return tuple(filter(None, (candidates(each, name) for each in named)))
 
 
 def _escapes(descriptor: str) -> bool:
@@ -217,13 +235,14 @@ class _Run:
         template = self.sandbox.get_template(self._name)
         context = template.new_context(dict(self._variables))
         pieces, length = [], 0
-        for piece in template.root_render_func(context):
+        stream = cast("Generator[str, None, None]", template.root_render_func(context))
+        for piece in stream:
             pieces.append(piece)
             length += len(piece)
-            if length > OUTPUT:
-                raise Exceeded(
-                    f"the descriptor grows past {OUTPUT // (1024 * 1024)} million characters"
-                )
+            if not piece.isascii():
+                _whole_characters(piece, stream)
+            if length > OUTPUT:  # raised where the template stands, so that it has a place
+                stream.throw(Exceeded(f"the descriptor grows past {OUTPUT:,} characters"))
         return "".join(pieces)
 
     def _load(self, sandbox: Sandbox, name: str) -> Template:
@@ -334,6 +353,15 @@ class _Run:
         )
 
 
+def _whole_characters(piece: str, stream: "Generator[str, None, None]") -> None:
+    """Refuse half a character, which an escape like "\\ud800" can make: it has no bytes."""
+    try:
+        piece.encode()
+    except UnicodeEncodeError as exc:
+        code = f"U+{ord(piece[exc.start]):04X}"
+        stream.throw(ValueError(f"{code} is half a character: no file can hold it"))
+
+
 def _loop_values(frames: list[tuple[Compiled, int, FrameType]]) -> list[str]:
     """What the loops around the place were at, for the innermost template frame."""
     if not frames:
@@ -438,4 +466,5 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _short(text: str, limit: int = 60) -> str:
+    text = text[: limit + 1].encode(errors="backslashreplace").decode()
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -130,10 +130,9 @@ def _convert(node: "etree._Element") -> Element:
         nonlocal counter
         if depth > MAX_DEPTH:
             raise _TooDeep(node.sourceline or 1)
-        attributes = {
-            (name.partition("}")[2] if name.startswith("{") else name): value
-            for name, value in node.items()
-        }
+        attributes = dict(node.items())
+        if any(name[0] == "{" for name in attributes):
+            attributes = {_local(name): value for name, value in attributes.items()}
         text = node.text or ""
         element = Element(_local(str(node.tag)), attributes, text, counter, parent)
         counter += 1
@@ -330,12 +329,15 @@ def _locator(text: str) -> Callable[[At], Point]:
         parser.StartElementHandler = lambda _name, _attributes: places.append(
             (parser.CurrentLineNumber, parser.CurrentColumnNumber + 1, parser.CurrentByteIndex)
         )
-        parser.Parse(data, True)
+        try:
+            parser.Parse(data, True)
+        except expat.ExpatError as exc:  # some names that lxml takes, expat does not
+            places.append((exc.lineno, exc.offset + 1, parser.ErrorByteIndex))
 
     def locate(at: At) -> Point:
         if not places:
             look()
-        line, column, start = places[at.element]
+        line, column, start = places[min(at.element, len(places) - 1)]
         if at.part == "tag" and at.attribute is None:
             return Point(line, column)
         tag = data[start : start + 65536].decode(errors="replace")

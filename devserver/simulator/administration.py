@@ -3,6 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from aiohttp import web
@@ -118,6 +119,55 @@ async def license(request: web.Request) -> web.Response:
     return answers.document(_license(plugin, host), PLAIN)
 
 
+def _license_token(host: SimulatedHost, plugin: Plugin) -> dict[str, Any]:
+    state = "ACTIVE_SUBSCRIPTION" if plugin.license is not None else "NONE"
+    return {
+        "pluginKey": plugin.key,
+        "token": plugin.license or "",
+        "state": state,
+        "valid": plugin.license is not None,
+        "links": {"self": f"{host.context}{API}/license-tokens/{quote(plugin.key, safe='')}-key"},
+    }
+
+
+async def license_tokens(request: web.Request) -> web.Response:
+    """Cloud's `/license-tokens`: a token keeps its app from being uninstalled (§4.5)."""
+    host, caller = enter(request)
+    if host.profile.era != "cloud":
+        return answers.empty(404)
+    if request.method == "GET":
+        tokens = [
+            _license_token(host, plugin)
+            for plugin in host.state.plugins.values()
+            if plugin.license is not None
+        ]
+        return answers.document({"tokens": tokens}, PLAIN)
+    if content_type(request) != PLAIN:
+        return answers.empty(415)
+    body = await read_json(request)
+    key, token = (body.get("pluginKey"), body.get("token")) if isinstance(body, dict) else ("", "")
+    if not isinstance(key, str) or key not in host.state.plugins:
+        return answers.empty(404)
+    if not isinstance(token, str) or len(token.strip()) < 10:
+        return answers.sub_code(400, "upm.license.token.invalid.error")
+    plugin = host.state.set_license(key, token)
+    host.state.note(f"Set the licence token of {key}", caller.name, host.now())
+    return answers.document(_license_token(host, plugin), PLAIN)
+
+
+async def license_token(request: web.Request) -> web.Response:
+    """GET and DELETE `/license-tokens/{key}-key`."""
+    host, caller = enter(request)
+    plugin = find(host, request)
+    if host.profile.era != "cloud":
+        return answers.empty(404)
+    if request.method == "GET":
+        return answers.document(_license_token(host, plugin), PLAIN)
+    host.state.set_license(plugin.key, None)
+    host.state.note(f"Removed the licence token of {plugin.key}", caller.name, host.now())
+    return answers.empty(204)
+
+
 async def audit_log(request: web.Request) -> web.Response:
     """GET `/log/feed?max-results=25&start-index=0`: Atom, newest first."""
     host, _ = enter(request)
@@ -142,7 +192,7 @@ async def audit_log(request: web.Request) -> web.Response:
         '<feed xmlns="http://www.w3.org/2005/Atom"'
         f' xmlns:upm="http://www.atlassian.com/upm"><title>UPM audit log</title>'
         f"<id>tag:{host.identity.kid}</id><updated>{_atom_time(newest)}</updated>"
-        f"<link rel={quoteattr('self')} href={quoteattr(f'{host.url}{API}/log/feed')}/>"
+        f"<link rel={quoteattr('self')} href={quoteattr(f'{host.base_url}{API}/log/feed')}/>"
         f"<upm:totalEntries>{len(entries)}</upm:totalEntries>"
         f"<upm:startIndex>{start}</upm:startIndex>{shown}</feed>"
     )
@@ -186,7 +236,7 @@ async def installed_marketplace(request: web.Request) -> web.Response:
         "hostLicense": {"evaluation": False, "dataCenter": host.profile.era.startswith("dc")},
     }
     plugins = [
-        representations.summary(each, host.context, host.url)
+        representations.summary(each, host.context, host.base_url)
         for each in host.state.plugins.values()
     ]
     links = dict(representations.collection_links(host.state, host.context))
@@ -277,6 +327,10 @@ def routes(api: str, slash: str) -> list[web.RouteDef]:
         web.get(f"{one}/license{slash}", license),
         web.put(f"{one}/license{slash}", license),
         web.delete(f"{one}/license{slash}", license),
+        web.get(f"{api}/license-tokens{slash}", license_tokens),
+        web.post(f"{api}/license-tokens{slash}", license_tokens),
+        web.get(f"{api}/license-tokens/{{key:[^/]+}}-key{slash}", license_token),
+        web.delete(f"{api}/license-tokens/{{key:[^/]+}}-key{slash}", license_token),
         web.get(f"{log}{slash}", audit_log),
         web.get(f"{log}/{{limit:max-entries|purge-after}}{slash}", log_limits),
         web.get(f"{api}/installed-marketplace{slash}", installed_marketplace),

@@ -55,7 +55,8 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
             await _before(request, host, fault)
         elif not fault.after and (response := await _instead(request, fault)):
             return response
-    if host.starting and request.match_info.handler is not _status(request):
+    # `/status` is what answers while a host is starting (upm-protocol.md §5.7).
+    if host.starting and not request.path.rstrip("/").endswith("/status"):
         return answers.text(503, "<html><body>Starting</body></html>", "text/html")
     response = await handler(request)
     for fault in struck:
@@ -64,12 +65,6 @@ async def faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
         if fault.after and (other := await _instead(request, fault)):
             return other
     return response
-
-
-def _status(request: web.Request) -> Handler | None:
-    """`/status` is what answers while a host is starting (upm-protocol.md §5.7)."""
-    path = request.path.rstrip("/")
-    return request.match_info.handler if path.endswith("/status") else None
 
 
 async def _before(request: web.Request, host: SimulatedHost, fault: Fault) -> None:

@@ -26,7 +26,6 @@ from devserver.simulator.identity import Identity
 from devserver.simulator.reach import Forbidden, Reach
 from devserver.simulator.refusal import Refusal
 
-TIMEOUT = ClientTimeout(total=15, sock_connect=5, sock_read=5)
 ACCEPTED = (200, 201, 204)
 TOLD_APART = (400, 401, 402, 403, 404, 500, 501, 502, 503)
 
@@ -181,9 +180,11 @@ async def compose_lifecycle(
 class Sender:
     """Sends calls; never raises for what the network does."""
 
-    def __init__(self, session: ClientSession, reach: Reach) -> None:
+    def __init__(self, session: ClientSession, reach: Reach, timeout: float) -> None:
+        """*timeout*: seconds for connecting and for each read; three times that for all (§7.2)."""
         self._session = session
         self._reach = reach
+        self._timeout = ClientTimeout(total=3 * timeout, sock_connect=timeout, sock_read=timeout)
 
     async def send(self, call: Call, now: float) -> Callback:
         began = time.perf_counter()
@@ -198,7 +199,7 @@ class Sender:
                 headers=call.headers,
                 data=call.body,
                 allow_redirects=False,
-                timeout=TIMEOUT,
+                timeout=self._timeout,
             ) as response:
                 status = response.status
                 await response.content.read(1 << 16)

@@ -55,6 +55,8 @@ class SimulatedHost:
         journal: Journal,
         names: Iterable[str] = (),
         kept_in: Path | None = None,
+        base_url: str | None = None,
+        callback_timeout: float = 5.0,
     ) -> None:
         self.profile = profile
         self.product = product
@@ -62,6 +64,8 @@ class SimulatedHost:
         self.context = context
         self.origin = f"http://localhost:{port}"
         self.url = f"{self.origin}{context}"
+        self.base_url = base_url or self.url
+        """The configured base URL: what answers and callbacks say, wherever we really are."""
         self.names = frozenset({"localhost", "127.0.0.1", "::1", *names})
         """What a `Host` header may call us, for pages and for `/_simulator/`."""
         self.cookie = cookie_name(port)
@@ -79,7 +83,7 @@ class SimulatedHost:
         self.skew = 0.0
         self.down_until = 0.0
         self._session = open_session(reach)
-        self._sender = Sender(self._session, reach)
+        self._sender = Sender(self._session, reach, callback_timeout)
         self._jobs: set[asyncio.Task[None]] = set()
         self._changed: list[asyncio.Future[None]] = []
         self._summaries: dict[str, tuple[Plugin, str]] = {}
@@ -116,10 +120,10 @@ class SimulatedHost:
     def me(self) -> hooks.Host:
         """How it introduces itself to apps."""
         return hooks.Host(
-            base_url=self.url,
+            base_url=self.base_url,
             product=self.product.name,
             server_version=self.version[1],
-            description=f"Simulated Atlassian {self.product.title} at {self.url}",
+            description=f"Simulated Atlassian {self.product.title} at {self.base_url}",
             identity=self.identity,
         )
 
@@ -173,8 +177,8 @@ class SimulatedHost:
         for key, plugin in self.state.plugins.items():
             known = self._summaries.get(key)
             if known is None or known[0] is not plugin:
-                body = representations.summary(plugin, self.context, self.url)
-                known = (plugin, json.dumps(body, separators=(",", ":")))
+                body = representations.summary(plugin, self.context, self.base_url)
+                known = (plugin, _compact(body))
                 self._summaries[key] = known
             yield known[1]
 
@@ -183,7 +187,11 @@ class SimulatedHost:
         return f"{self.random.getrandbits(128):032x}"
 
     async def _job(self, work: Awaitable[None]) -> None:
-        await work
+        try:
+            await work
+        except Exception:
+            # Nobody awaits a job; what broke in it is told here or nowhere.
+            _log.exception("a job of the simulated host failed")
         self.changed()
 
     async def keep(self) -> None:
@@ -295,5 +303,8 @@ class SimulatedHost:
     def starting(self) -> bool:
         return time.monotonic() < self.down_until
 
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+"""`json.dumps` with separators would make an encoder for each of 10,000 plugins."""
 
 HOST = web.AppKey("HOST", SimulatedHost)

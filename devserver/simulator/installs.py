@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 from devserver.simulator import artefact, policy, refusal
 from devserver.simulator.app import App
@@ -55,7 +56,7 @@ class Installer:
         self._loopback_allowed = loopback_allowed
         self._restart = restart
         self._workers = asyncio.Semaphore(WORKERS)
-        self._keys: dict[str, asyncio.Lock] = {}
+        self._keys: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def run(self, job: Job, *, permitted: bool) -> None:
         """Bring the task to its end."""
@@ -94,7 +95,8 @@ class Installer:
         if refused := self._refuses(app):
             return refused
         # One installation of a key at a time: the second has to sign with the first one's secret.
-        async with self._keys.setdefault(app.key, asyncio.Lock()):
+        lock = self._keys.setdefault(app.key, asyncio.Lock())
+        async with lock:
             if (left := self._install_time - (time.perf_counter() - began)) > 0:
                 await asyncio.sleep(left)
             if refused := await self._lifecycle.install(app, job.task, job.name):

@@ -84,7 +84,7 @@ async def answered(request: web.Request, handler: Handler) -> web.StreamResponse
 async def gated(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The gates before a handler, in a real host's order (upm-protocol.md §5)."""
     host = request.app[HOST]
-    caller = gates.log_in(request, host.state, host.url, host.cookie)
+    caller = gates.log_in(request, host.state, host.base_url, host.cookie)
     request[rest.CALLER] = caller
     exempt = "/rest/" not in request.path or (
         host.profile.multipart_exempt and rest.content_type(request).startswith("multipart/")

@@ -92,7 +92,7 @@ def summary(plugin: Plugin, context: str, base_url: str) -> Json:
         "modify": path,
         "plugin-icon": f"{path}/media/plugin-icon",
         "plugin-logo": f"{path}/media/plugin-logo",
-        "manage": f"{base_url}/plugins/servlet/upm#manage/{quote(app.key, safe='')}",
+        "manage": f"{base_url}/plugins/servlet/upm#manage/{path.rpartition('/')[2][:-4]}",
     }
     if plugin.user_installed:
         links["delete"] = path

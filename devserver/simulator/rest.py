@@ -180,7 +180,7 @@ def _accepted(host: SimulatedHost, task: Task) -> web.Response:
         representations.task(task, host.profile, host.context),
         task.stage.media_type,
         202,
-        {"Location": f"{host.url}{representations.API}/pending/{task.id}"},
+        {"Location": f"{host.base_url}{representations.API}/pending/{task.id}"},
     )
 
 
@@ -270,7 +270,7 @@ async def pending(request: web.Request) -> web.Response:
         return answers.empty(404)
     if task.done and task.key is not None:
         path = representations.plugin_path("", task.key)
-        return answers.empty(303, {"Location": f"{host.url}{path}"})
+        return answers.empty(303, {"Location": f"{host.base_url}{path}"})
     return answers.document(
         representations.task(task, host.profile, host.context), task.stage.media_type
     )
@@ -312,13 +312,13 @@ async def plugin(request: web.Request) -> web.Response:
 
 
 def _plugin(host: SimulatedHost, found: Plugin, status: int = 200) -> web.Response:
-    body = representations.full(found, host.context, host.url)
+    body = representations.full(found, host.context, host.base_url)
     return answers.document(body, representations.PLUGIN, status)
 
 
 async def plugin_summary(request: web.Request) -> web.Response:
     host, _ = enter(request)
-    body = representations.summary(find(host, request), host.context, host.url)
+    body = representations.summary(find(host, request), host.context, host.base_url)
     return answers.document(body, representations.PLAIN)
 
 

@@ -160,6 +160,8 @@ async def simulated_host(
     log: Path | None = None,
     state: Path | None = None,
     allow_hosts: Iterable[str] = (),
+    base_url: str | None = None,
+    callback_timeout: float = 5.0,
 ) -> AsyncIterator[SimulatedHost]:
     """Run a simulated host while the block runs.
 
@@ -174,6 +176,8 @@ async def simulated_host(
         allow_fetch: networks, beside loopback, from which descriptors may be fetched.
         allow_loopback: let a Cloud profile take http and local URLs.
         allow_hosts: names, beside localhost, under which the pages may be opened.
+        base_url: the configured base URL, which redirects and callbacks name; None: where we are.
+        callback_timeout: seconds that an app has to accept a connection, and to answer.
         state: a file in which the host survives a restart.
         log: a file that every exchange is appended to, as JSON Lines.
 
@@ -208,6 +212,8 @@ async def simulated_host(
             journal=stack.enter_context(closing(Journal(log))),
             names=(*hosts, *allow_hosts),
             kept_in=state,
+            base_url=base_url.rstrip("/") if base_url else None,
+            callback_timeout=callback_timeout,
         )
         host.script(*faults)
         stack.push_async_callback(host.close)

@@ -8,8 +8,8 @@ IN_MEMORY = 4 * 1024 * 1024
 LARGEST = 200 * 1024 * 1024
 
 
-async def keep(chunks: AsyncIterable[bytes]) -> IO[bytes] | None:
-    """A file of the chunks, standing at its beginning; None where they are more than LARGEST.
+async def keep(chunks: AsyncIterable[bytes], limit: int = LARGEST) -> IO[bytes] | None:
+    """A file of the chunks, standing at its beginning; None where they are more than *limit* bytes.
 
     The file is the caller's to close; where the stream breaks off, nothing is left open.
     """
@@ -18,7 +18,7 @@ async def keep(chunks: AsyncIterable[bytes]) -> IO[bytes] | None:
     try:
         async for chunk in chunks:
             size += len(chunk)
-            if size > LARGEST:
+            if size > limit:
                 file.close()
                 return None
             file.write(chunk)

@@ -1,13 +1,13 @@
 """Every refusal of a target: how it is recognised, what it is called, what to do, what comes next.
 
 The table is data, `refusals.toml`; this module reads it, finds the row for a refusal and makes the
-exception of it. Rows are tried in their order and the first that fits wins, so the narrow ones come
-first. `docs/refusals.md` and `upm-dev explain CODE` print the same rows.
+exception of it. Rows that name a subCode are tried first, then the others, each in their order, and
+the first that fits wins. `docs/refusals.md` and `upm-dev explain CODE` print the same rows.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -53,6 +53,10 @@ class Trouble(StrEnum):
     TASK_LIMIT = "task-limit"
     OLDER = "older"
     OTHER_KEY = "other-key"
+
+
+SEEN = "seen"
+"""The `trouble` of rows that no answer fits: what upm-dev itself sees, with a page all the same."""
 
 
 class Next(StrEnum):
@@ -129,27 +133,37 @@ _CLASSES: Mapping[Next, type[TargetError]] = {
 
 @cache
 def table() -> tuple[Cause, ...]:
-    """Every row, in the order in which they are tried."""
+    """Every row, as the file has them."""
     text = Path(__file__).with_name("refusals.toml").read_text("utf-8")
     return tuple(_row(each) for each in tomllib.loads(text)["cause"])
 
 
+@cache
+def _tried() -> tuple[Cause, ...]:
+    """The rows in the order they are tried: what names a subCode knows best."""
+    return tuple(sorted(table(), key=lambda row: not row.sub_code))
+
+
 def cause(refusal: Refusal) -> Cause:
     """The first row that fits; the table ends in rows that fit everything."""
-    return next(row for row in table() if row.fits(refusal))
+    return next(row for row in _tried() if row.fits(refusal))
 
 
-def error(refusal: Refusal, facts: Mapping[str, str]) -> TargetError:
-    """The exception for *refusal*; *facts* fill the places of its sentence (`{target}`)."""
+def error(
+    refusal: Refusal, facts: Mapping[str, str], hide: Callable[[str], str] = str
+) -> TargetError:
+    """The exception for *refusal*; *facts* fill the places of its sentence (`{target}`).
+
+    *hide* takes the secrets out of what the target said.
+    """
     row = cause(refusal)
     known = _Known(
         {
             "call": _WORDS[refusal.call],
             "status": str(refusal.status),
             "sub_code": refusal.sub_code,
-            "detail": detail(refusal),
-            "location": refusal.headers.get("location", "no Location"),
-            "reason_header": refusal.headers.get("x-seraph-loginreason", ""),
+            "detail": hide(detail(refusal)),
+            "location": hide(refusal.headers.get("location", "no Location")),
             **facts,
         }
     )
@@ -219,17 +233,37 @@ def reference() -> str:
 
 
 def _page(row: Cause) -> str:
-    lines = [f"## {row.code}", "", row.sentence, "", f"**What to do**: {row.remedy}", ""]
+    sentence, remedy = (text.format_map(_Known(_IN_GENERAL)) for text in (row.sentence, row.remedy))
+    lines = [f"## {row.code}", "", f"{sentence[:1].upper()}{sentence[1:]}.", ""]
+    lines += [f"**What to do**: {remedy}.", ""]
     if row.about:
         lines += [row.about.strip(), ""]
     lines += [f"**What happens next**: {row.next.value}.", "", f"**Recognised by**: {_signs(row)}."]
     return "\n".join([*lines, ""])
 
 
+_IN_GENERAL = {
+    "target": "the target",
+    "url": "URL",
+    "host": "HOST",
+    "port": "PORT",
+    "user": "USER",
+    "status": "STATUS",
+    "call": "request",
+    "uri": "the descriptor's address",
+    "location": "another address",
+    "key": "KEY",
+    "sub_code": "its subCode",
+}
+"""What stands in a page where a message has its facts."""
+
+
 def _signs(row: Cause) -> str:
     signs = []
+    if row.trouble == SEEN:
+        return "what upm-dev itself saw"
     if row.trouble:
-        signs.append(f"what the connection did ({row.trouble})")
+        signs.append(f"what came in place of an answer ({row.trouble})")
     if row.status:
         signs.append("status " + ", ".join(str(each) for each in row.status))
     if row.header[0]:

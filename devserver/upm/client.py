@@ -58,6 +58,10 @@ class Upm:
         self._is_cloud = CLOUD.search(self._wire.base.host or "") is not None
 
     @property
+    def url(self) -> str:
+        return self.target.url
+
+    @property
     def credentials(self) -> "Credentials":
         return self._wire.credentials
 

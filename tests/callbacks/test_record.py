@@ -80,6 +80,8 @@ def test_a_nonce_counts_once(file: Path) -> None:
     record.close()
     again = Record(file)
     assert not again.use("a 1", 5.0, 10.0)
+    assert again.use("a 1", 1.0, 10.0, grace=2)
+    assert not again.use("a 1", 1.0, 10.0, grace=1)
     assert again.use("a 2", 5.0, 10.0)
     assert again.use("a 1", 11.0, 10.0)
 

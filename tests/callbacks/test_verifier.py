@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from oauthlib.oauth1 import SIGNATURE_RSA, Client
 
+from devserver.callbacks import connect
 from devserver.callbacks import verifier as module
 from devserver.callbacks.call import Call, Finding
 from devserver.callbacks.qsh import qsh
@@ -62,6 +63,7 @@ class Host:
     signs_with: int = 0
     keys: dict[str, str] = field(default_factory=dict)
     silent: bool = False
+    url: str = "http://localhost:2990/jira"
     asked: int = 0
 
     async def identity(self, *, limit: float | None = None) -> Identity:
@@ -158,6 +160,18 @@ async def test_the_right_target_is_named() -> None:
     assert (await verify(oauth(), *hosts)).target == "host1"
 
 
+async def test_of_copied_hosts_the_one_that_it_names() -> None:
+    """A host that was set up from another's data signs like it; the body says which it is."""
+    hosts = Host(), Host(url="http://localhost:2991/copy")
+    verifier = Verifier({"first": hosts[0], "copy": hosts[1]})
+    await verifier.prepare()
+    body = {**BODY, "baseUrl": "http://localhost:2991/copy"}
+
+    found = await verifier.verify(oauth(body=body), "installed", base_url=BASE)
+
+    assert found.target == "copy"
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -200,15 +214,28 @@ async def test_a_bent_header(change: tuple[str, str], says: str) -> None:
     assert says in (found.reason or "")
 
 
-async def test_a_copy_of_a_call_counts_once() -> None:
-    """The same nonce again is a replay, with OAuth and with JWT."""
+async def test_a_copy_of_a_webhook_counts_once() -> None:
+    """The same nonce again is a replay."""
     verifier = Verifier({"jira": Host()})
-    for call in (oauth(), rs256()):
-        first = await verifier.verify(call, "installed", base_url=BASE)
-        second = await verifier.verify(call, "installed", base_url=BASE)
+    call = oauth()
+    first = await verifier.verify(call, "installed", base_url=BASE)
+    second = await verifier.verify(call, "installed", base_url=BASE)
 
-        assert first.verdict is Verdict.GENUINE
-        assert second.verdict is Verdict.FORGED
+    assert first.verdict is Verdict.GENUINE
+    assert second.verdict is Verdict.FORGED
+    assert "copy of an earlier call" in (second.reason or "")
+
+
+async def test_a_copy_of_a_token_counts_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two installs within a second are signed alike; later the same token is a replay."""
+    verifier = Verifier({"jira": Host()})
+    call = rs256()
+    verdicts = [(await verifier.verify(call, "installed", base_url=BASE)).verdict]
+    verdicts.append((await verifier.verify(call, "installed", base_url=BASE)).verdict)
+    monkeypatch.setattr(connect, "SAME", 0.0)
+    verdicts.append((await verifier.verify(call, "installed", base_url=BASE)).verdict)
+
+    assert verdicts == [Verdict.GENUINE, Verdict.GENUINE, Verdict.FORGED]
 
 
 async def test_a_silent_target_leaves_it_open() -> None:
@@ -223,6 +250,7 @@ async def test_a_restarted_host_has_a_new_key(monkeypatch: pytest.MonkeyPatch) -
     """The key is asked for anew when it does not fit, but not at every forged call."""
     host = Host()
     verifier = Verifier({"jira": host})
+    monkeypatch.setattr(module, "REFETCH", 60.0)
     await verifier.verify(oauth(), "installed", base_url=BASE)
     for _ in range(20):
         await verifier.verify(oauth(key=1), "installed", base_url=BASE)

@@ -1,17 +1,23 @@
 """The tutorial, followed literally in a browser: register-apps-tutorial, steps 1 to 10."""
 
+import importlib.util
 import os
 import shutil
+import tomllib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader
 from simulator.conftest import Start
 from simulator.people import App
 
 if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage, Page
 
+SAMPLE = Path(__file__).parents[2] / "sample-plugin"
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
     "--no-sandbox",
@@ -85,6 +91,44 @@ async def test_the_tutorial(page: "Page", start: Start, app: App) -> None:
     assert "oauth_signature=" in app.fetched[-1].path
     assert errors == []
     assert len(await host.called_back("remote_plugin_installed")) == 1
+
+
+async def test_the_sample_inside_the_host(page: "Page", start: Start) -> None:
+    """The sample's page shows in the host, straight from the app's own display-url."""
+    host = await start()
+    spec = importlib.util.spec_from_file_location("sample_app", SAMPLE / "app.py")
+    assert spec
+    assert spec.loader
+    sample = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sample)
+    made = sample.app()
+    base = ""
+
+    async def descriptor(request: web.Request) -> web.Response:
+        settings = tomllib.loads((SAMPLE / "upm-dev.toml").read_text("utf-8"))
+        templates = Environment(loader=FileSystemLoader(SAMPLE), autoescape=True)
+        text = templates.get_template("atlassian-plugin.xml.j2").render(
+            base_url=base, **settings["app"]["variables"]
+        )
+        return web.Response(text=text, content_type="application/xml")
+
+    made.router.add_get("/atlassian-plugin.xml", descriptor)
+    runner = web.AppRunner(made, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base = f"http://localhost:{runner.addresses[0][1]}"
+    try:
+        await log_in(page, host.url)
+        await page.goto(f"{host.url}/plugins/servlet/upm?dialog=upload")
+        await page.get_by_label("From this URL").fill(f"{base}/atlassian-plugin.xml")
+        await page.get_by_role("button", name="Upload").click()
+        await page.get_by_role("link", name="Close").click()
+        await page.get_by_role("navigation", name="Apps").get_by_role("link").first.click()
+        await page.frame_locator("iframe").get_by_text("Hello, admin!").wait_for()
+        (call,) = await host.called_back("remote_plugin_installed")
+        assert call.status == 204
+    finally:
+        await runner.cleanup()
 
 
 async def test_by_keyboard(page: "Page", start: Start, app: App) -> None:

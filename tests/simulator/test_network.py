@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import socket
+from collections.abc import AsyncIterator
 
 import jwt
 import pytest
@@ -12,7 +13,7 @@ from simulator.people import App, Client
 from yarl import URL
 
 from devserver.errors import CannotStart, PortInUse, UsageError
-from devserver.simulator import SimulatedHost, signing
+from devserver.simulator import SimulatedHost, signing, spool
 from devserver.simulator.reach import Forbidden, Reach, Resolver
 
 UPM = "upm.pluginInstall.error."
@@ -110,6 +111,24 @@ async def test_a_redirect_to_a_forbidden_address(admin: Client, app: App) -> Non
     assert await admin.refused(app.descriptor) == UPM + "response.exception"
 
 
+async def test_what_streams_in_is_bounded() -> None:
+    """More than the limit is not kept; a stream that breaks off leaves nothing open."""
+
+    async def chunks(count: int, *, breaks: bool = False) -> AsyncIterator[bytes]:
+        for _ in range(count):
+            yield b"x" * 10
+        if breaks:
+            raise ConnectionResetError
+
+    kept = await spool.keep(chunks(3), limit=30)
+    assert kept
+    with kept:
+        assert kept.read() == b"x" * 30
+    assert await spool.keep(chunks(4), limit=30) is None
+    with pytest.raises(ConnectionResetError):
+        await spool.keep(chunks(1, breaks=True))
+
+
 def test_reach() -> None:
     """Loopback always, allowed networks too, link-local and multicast never."""
     reach = Reach([ipaddress.ip_network("0.0.0.0/0")])
@@ -202,6 +221,34 @@ async def test_apps_that_cannot_be_called(start: Start, log_in: LogIn, app: App)
     ]:
         app.serve_json(baseUrl=base)
         assert await admin.refused(app.descriptor) == code
+
+
+async def test_an_app_that_does_not_answer(start: Start, log_in: LogIn, app: App) -> None:
+    """Silence is a timeout, by its own subCode."""
+    admin = await log_in(await start(profile="connect", callback_timeout=0.05))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        app.serve_json(baseUrl=f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+        code = await admin.refused(app.descriptor)
+
+    assert code == "connect.install.error.remote.host.timeout"
+
+
+async def test_a_base_url_that_is_elsewhere(start: Start, log_in: LogIn, app: App) -> None:
+    """Redirects and callbacks name the configured base URL, not where the request came to."""
+    host = await start(base_url="https://jira.example.com/jira/")
+    admin = await log_in(host)
+
+    accepted = await admin.post(app.descriptor)
+    await host.called_back("remote_plugin_installed")
+
+    there = accepted.headers["Location"]
+    assert there.startswith("https://jira.example.com/jira/rest/plugins/1.0/pending/")
+    done = await admin("GET", there.replace("https://jira.example.com", host.origin))
+    assert done.headers["Location"] == (
+        "https://jira.example.com/jira/rest/plugins/1.0/com.example.hello-key"
+    )
+    assert app.received[0].body["baseUrl"] == "https://jira.example.com/jira"
 
 
 async def test_ports(start: Start) -> None:

@@ -265,6 +265,7 @@ async def test_the_endpoints(host: SimulatedHost, log_in: LogIn, app: App) -> No
     """Callbacks are read, events fired and the host restarted over HTTP too."""
     client = await log_in(host)
     await client.install(app.descriptor)
+    await host.called_back("remote_plugin_enabled")
     page = f"{host.origin}/_simulator"
     told = (await client("GET", f"{page}/token")).json
     ours = {"Origin": told["origin"], told["header"]: told["token"]}

@@ -383,6 +383,29 @@ async def test_licences(start: Start, log_in: LogIn, app: App) -> None:
     assert (await admin("GET", "none-key/license")).status == 404
 
 
+async def test_licence_tokens(start: Start, log_in: LogIn, app: App) -> None:
+    """Cloud's: an app that has one cannot be uninstalled until it is taken away (§4.5)."""
+    admin = await log_in(await start(profile="cloud-2025", allow_loopback=True))
+    app.serve_json(enableLicensing=True)
+    await admin.install(app.descriptor)
+    key, type_ = "com.example.connect", {"Content-Type": PLAIN}
+    body = {"pluginKey": key, "token": "a-long-enough-token"}
+
+    assert (await admin("GET", "license-tokens")).json == {"tokens": []}
+    bad = await admin("POST", "license-tokens", json={**body, "token": "x"}, headers=type_)
+    assert (bad.status, bad.json["subCode"]) == (400, "upm.license.token.invalid.error")
+    unknown = await admin("POST", "license-tokens", json={**body, "pluginKey": "x"}, headers=type_)
+    assert (unknown.status, (await admin("POST", "license-tokens", json=body)).status) == (404, 415)
+    made = await admin("POST", "license-tokens", json=body, headers=type_)
+    assert (made.json["state"], made.json["valid"]) == ("ACTIVE_SUBSCRIPTION", True)
+    refused = await admin("DELETE", f"{key}-key")
+    assert refused.json["subCode"] == "upm.pluginUninstall.error.plugin.not.uninstallable"
+    assert len((await admin("GET", "license-tokens")).json["tokens"]) == 1
+    assert (await admin("DELETE", f"license-tokens/{key}-key")).status == 204
+    assert (await admin("GET", f"license-tokens/{key}-key")).json["state"] == "NONE"
+    assert (await admin("DELETE", f"{key}-key")).status == 204
+
+
 async def test_audit_log(admin: Client, app: App) -> None:
     """An Atom feed, newest first, with an ETag."""
     await admin.install(app.descriptor)

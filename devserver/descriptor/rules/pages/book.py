@@ -68,7 +68,7 @@ def _index() -> str:
         "# The rules of `upm-dev validate`",
         "",
         "Made from `devserver/descriptor/rules/pages/` by `upm-dev explain --write docs/rules`;",
-        "`upm-dev explain X314` prints one of them. Ids are stable and never given to another rule.",
+        "`upm-dev explain X314` prints one. Ids are stable and never given to another rule.",
         "",
     ]
     for family, title in CHAPTERS.items():

@@ -1,0 +1,380 @@
+"""`upm-dev register` and its neighbours as scripts use them: real processes, real exit codes."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from processes import environment, upm_dev
+from upm.scripted import HANG, RESET, accepted, answer, scripted
+
+from devserver.simulator import Fault, SimulatedHost, simulated_host
+
+KEY = "com.example.hello"
+TEMPLATE = """<atlassian-plugin key="com.example.hello" name="Hello" plugins-version="2">
+  <plugin-info><version>{{ version }}</version><vendor name="Me" url="http://me.example"/></plugin-info>
+  <remote-plugin-container key="container" display-url="{{ base_url }}"/>
+  <general-page key="page" name="Page" url="/page"/>
+  <webhook key="installed" event="remote_plugin_installed" url="/installed"/>
+</atlassian-plugin>
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small remote app."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "atlassian-plugin.xml.j2").write_text(TEMPLATE)
+    (folder / "upm-dev.toml").write_text('[app]\nvariables = { version = "1.0" }\n')
+    return folder
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """A state folder of the test's own."""
+    return environment(XDG_STATE_HOME=str(tmp_path / "state"))
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[SimulatedHost]:
+    async with simulated_host(port=0) as running:
+        yield running
+
+
+async def run(*arguments: str | Path, env: dict[str, str], text: str = "") -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `upm-dev ARGUMENTS`."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "devserver",
+        *map(str, arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=env,
+    )
+    async with asyncio.timeout(30):
+        out, err = await process.communicate(text.encode())
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def register(project: Path, url: str, env: dict[str, str], *more: str) -> tuple[int, str]:
+    code, out, err = await run(
+        "register", project, "--target", url, "--port", "0", "--timeout", "5", *more, env=env
+    )
+    return code, out + err
+
+
+async def test_confirmed_is_zero(host: SimulatedHost, project: Path, env: dict[str, str]) -> None:
+    """And the app stays; again is zero as well, and says that it is ours."""
+    for _ in range(2):
+        code, said = await register(project, host.url, env)
+        assert code == 0, said
+    assert KEY in host.state.plugins
+
+    code, out, _ = await run("status", project, "--target", host.url, "--json", env=env)
+    (target,) = json.loads(out)["targets"]
+    assert code == 0
+    assert target["ours"]
+    assert target["newest"]
+    assert json.loads(out)["orphans"] == []
+
+
+async def test_json_is_events_alone(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """One object a line, the last of them `stopped` with the exit code."""
+    code, out, _ = await run(
+        "register", project, "--target", host.url, "--port", "0", "--json", env=env
+    )
+    events = [json.loads(line) for line in out.splitlines()]
+
+    assert code == 0
+    assert events[-1]["type"] == "stopped"
+    assert events[-1]["exit_code"] == 0
+    assert "confirmed" in [event.get("state") for event in events]
+
+
+async def test_errors_in_the_descriptor_are_one(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """Nothing is registered, and the mistake is shown in its place."""
+    (project / "atlassian-plugin.xml.j2").write_text("<atlassian-plugin")
+    code, said = await register(project, host.url, env)
+
+    assert code == 1
+    assert "atlassian-plugin.xml.j2:1" in said
+    assert not host.callbacks
+
+
+async def test_no_target_is_two(project: Path, env: dict[str, str]) -> None:
+    """It says how to name one."""
+    code, _, err = await run("register", project, env=env)
+
+    assert code == 2
+    assert "--target" in err
+
+
+async def test_a_taken_port_is_three(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """Here the host's own."""
+    code, said = await register(project, host.url, env, "--port", str(host.port))
+
+    assert code == 3
+    assert "PORT-IN-USE" in said
+
+
+@pytest.mark.parametrize("last", [RESET, HANG, answer(503), answer(404)])
+async def test_an_unavailable_target_is_four(
+    last: bytes, project: Path, env: dict[str, str]
+) -> None:
+    """After --timeout, with what it met."""
+    async with scripted([], last=last) as dead:
+        code, said = await register(project, dead.url, env, "--timeout", "1.5")
+
+    assert code == 4, said
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        answer(401, X_Seraph_LoginReason="AUTHENTICATED_FAILED"),
+        answer(403, X_Authentication_Denied_Reason="CAPTCHA_CHALLENGE; login-url=http://x"),
+    ],
+)
+async def test_rejected_credentials_are_five(
+    last: bytes, project: Path, env: dict[str, str]
+) -> None:
+    """At once, after one request."""
+    async with scripted([], last=last) as no:
+        code, said = await register(project, no.url, env)
+
+    assert code == 5, said
+    assert len(no.requests) == 1
+
+
+async def test_a_refusal_is_six(project: Path, env: dict[str, str]) -> None:
+    """A Data Center host does not take a remote descriptor."""
+    async with simulated_host(port=0, profile="dc") as dc:
+        code, said = await register(project, dc.url, env)
+
+    assert code == 6
+    assert "TASK-UNKNOWN-TYPE" in said
+
+
+async def test_what_is_not_ours_is_six(
+    host: SimulatedHost, project: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    """Until it is taken over."""
+    others = environment(XDG_STATE_HOME=str(tmp_path / "others"))
+    assert (await register(project, host.url, others))[0] == 0
+
+    code, said = await register(project, host.url, env)
+    taken, _ = await register(project, host.url, env, "--take-over")
+
+    assert code == 6
+    assert "NOT-OURS" in said
+    assert taken == 0
+
+
+async def test_an_unconfirmed_app_is_seven(project: Path, env: dict[str, str]) -> None:
+    """Installed, and the callback got lost."""
+    lost = Fault(kind="lost", stage="callback")
+    async with simulated_host(port=0, faults=[lost]) as mute:
+        code, said = await register(project, mute.url, env)
+
+    assert code == 7, said
+    assert "NO-CALLBACK" in said
+
+
+async def test_the_worst_of_several_counts(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """The first of 5, 6, 4, 7."""
+    no = answer(401, X_Seraph_LoginReason="AUTHENTICATED_FAILED")
+    async with scripted([], last=no) as strict, scripted([], last=answer(503)) as busy:
+        code, said = await register(
+            project,
+            host.url,
+            env,
+            *("--target", strict.url, "--target", busy.url),
+            *("--timeout", "2"),
+        )
+
+    assert code == 5, said
+    assert KEY in host.state.plugins
+
+
+async def test_nobody_hits_production_by_a_typo(project: Path, env: dict[str, str]) -> None:
+    """A target elsewhere is not written to without a word; no password is sent by plain http."""
+    secret = {**env, "UPM_DEV_PASSWORD": "s3cret-of-the-test"}
+    far, said = await register(project, "https://jira.example.com", secret)
+    plain, told = await register(project, "http://jira.example.com", secret)
+
+    assert far == 6
+    assert "TARGET-NOT-DEV" in said
+    assert plain == 5
+    assert "PLAIN-HTTP" in told
+    assert "s3cret" not in said + told
+
+
+async def test_unregister_takes_ours_alone(
+    host: SimulatedHost, project: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    """What the journal does not know stays."""
+    assert (await register(project, host.url, env))[0] == 0
+    others = environment(XDG_STATE_HOME=str(tmp_path / "others"))
+    for variables, expected in ((others, True), (env, False)):
+        code, _, err = await run("unregister", project, "--target", host.url, env=variables)
+        assert code == 0, err
+        assert (KEY in host.state.plugins) is expected
+
+
+async def test_an_orphan_is_named_and_taken_away(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """After kill -9 the next `status` says what was left where, and since when."""
+    async with upm_dev(
+        "serve", project, "--json", "--port", "0", "--target", host.url, env=env
+    ) as serve:
+        await serve.seen("target", state="confirmed")
+        fighting, _, err = await run("unregister", project, "--target", host.url, env=env)
+        beside, said = await register(project, host.url, env)
+        serve.process.send_signal(signal.SIGKILL)
+        await serve.process.wait()
+    _, out, _ = await run("status", project, "--json", "--target", host.url, env=env)
+    _, text, _ = await run("status", project, "--target", host.url, env=env)
+    code, _, _ = await run("unregister", project, "--orphans", "--target", host.url, env=env)
+    _, after, _ = await run("status", project, "--json", "--target", host.url, env=env)
+
+    assert fighting == 2
+    assert "SERVE-RUNS" in err
+    assert beside == 0, said
+    (orphan,) = json.loads(out)["orphans"]
+    assert (orphan["key"], orphan["url"]) == (KEY, host.url)
+    assert "orphan" in text
+    assert code == 0
+    assert KEY not in host.state.plugins
+    assert json.loads(after)["orphans"] == []
+
+
+async def test_a_plan_can_be_run(host: SimulatedHost, project: Path, env: dict[str, str]) -> None:
+    """The requests are a shell's, with the password in the environment, and they install."""
+    _, out, _ = await run("plan", project, "--target", host.url, "--json", env=env)
+    (plan,) = json.loads(out)["targets"]
+    _, text, _ = await run("plan", project, "--target", host.url, env=env)
+
+    assert plan["difference"] == [f"+ {KEY} 1.0 is not installed"]
+    assert "$UPM_DEV_PASSWORD" in text
+    assert not host.state.plugins.get(KEY)
+    shell = await asyncio.create_subprocess_exec(
+        "bash",
+        "-c",
+        "\n".join(plan["requests"]),
+        stdout=asyncio.subprocess.PIPE,
+        env={**env, "UPM_DEV_PASSWORD": "admin"},
+    )
+    done, _ = await shell.communicate()
+    assert b" 202 " in done.splitlines()[0]
+
+
+async def test_a_plan_tells_the_difference(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """Version and module keys, as UPM lists them."""
+    assert (await register(project, host.url, env))[0] == 0
+    file = project / "atlassian-plugin.xml.j2"
+    file.write_text(
+        file.read_text().replace('key="page"', 'key="site"').replace("{{ version }}", "2.0")
+    )
+    _, out, _ = await run("plan", project, "--target", host.url, "--json", env=env)
+    (plan,) = json.loads(out)["targets"]
+
+    assert "~ version 1.0 becomes 2.0" in plan["difference"]
+    assert "+ module site" in plan["difference"]
+
+
+async def test_doctor_finds_a_healthy_host_healthy(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """Every check is told, the way back is tried, nothing is installed."""
+    code, out, err = await run(
+        "doctor", project, "--target", host.url, "--port", "0", "--json", env=env
+    )
+    checks = {each["check"]: each for each in json.loads(out)["checks"]}
+
+    assert code == 0, out + err
+    assert checks["way back"]["level"] == "ok"
+    assert {"name", "proxy", "connection", "clock", "credentials", "UPM", "safe mode"} <= set(
+        checks
+    )
+    assert not host.state.plugins.get(KEY)
+
+
+async def test_doctor_names_what_is_wrong(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """A wrong context path, with the right one; a file with a secret that others can read."""
+    (project / ".env").write_text("UPM_DEV_PASSWORD=admin\n")
+    (project / ".env").chmod(0o644)
+    wrong = host.url.replace("/jira", "/jura")
+    code, out, _ = await run("doctor", project, "--target", wrong, "--port", "0", env=env)
+    _, right, _ = await run("doctor", project, "--target", host.url, "--port", "0", env=env)
+
+    assert code == 1
+    assert f"a UPM answers at {host.url}" in out
+    assert ".env can be read by other users" in out
+    assert "safe mode: off" in right
+
+
+async def test_doctor_says_who_does_not_let_us_in(project: Path, env: dict[str, str]) -> None:
+    """Credentials, and a target that is not there at all."""
+    no = answer(401, X_Seraph_LoginReason="AUTHENTICATED_FAILED")
+    async with scripted([answer(200, "{}")], last=no) as strict:
+        code, out, _ = await run("doctor", project, "--target", strict.url, "--port", "0", env=env)
+    dead, said, _ = await run(
+        "doctor", project, "--target", "http://localhost:1/jira", "--port", "0", env=env
+    )
+
+    assert code == 1
+    assert "UPM401-CREDENTIALS" in out
+    assert dead == 1
+    assert "NET-CONNECTION-REFUSED" in said
+
+
+async def test_login_without_a_keyring_says_so(project: Path, env: dict[str, str]) -> None:
+    """And what to do in place of it."""
+    for command in ("login", "logout"):
+        code, _, err = await run(
+            command, "http://localhost:2990/jira", "--project", project, env=env, text="x\n"
+        )
+        assert code == 3
+        assert "NO-KEYRING" in err
+        assert "UPM_DEV_PASSWORD" in err
+
+
+async def test_status_of_a_project_without_targets(project: Path, env: dict[str, str]) -> None:
+    """Nothing to show is said, and is fine."""
+    code, out, _ = await run("status", project, env=env)
+
+    assert code == 0
+    assert "no target is configured" in out
+
+
+async def test_a_task_that_nobody_follows_is_settled(project: Path, env: dict[str, str]) -> None:
+    """A host that accepts and then answers nothing: 4, and the journal remembers."""
+    answers = [answer(200, upm_token="1"), answer(404), accepted()]
+    async with scripted(answers, last=HANG) as slow:
+        code, said = await register(project, slow.url, env, "--timeout", "1.5")
+        _, out, _ = await run(
+            "status", project, "--json", "--target", slow.url, "--timeout", "1", env=env
+        )
+
+    assert code == 4, said
+    assert json.loads(out)["targets"][0]["ours"]
