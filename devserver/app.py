@@ -138,15 +138,22 @@ class App:
     async def _start(self) -> asyncio.subprocess.Process:
         self._expect()
         self._tell(AppState.STARTING)
-        self._process = await asyncio.create_subprocess_shell(
-            self._command,
-            cwd=self._root,
-            env=self._environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_shell(
+                self._command,
+                cwd=self._root,
+                env=self._environ,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
         )
+        try:
+            self._process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._process = await starting  # it is there by now: somebody has to end it
+            raise
         return self._process
 
     async def _until_ended_or_changed(self, process: asyncio.subprocess.Process) -> bool:
