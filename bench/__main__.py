@@ -3,10 +3,10 @@
 import asyncio
 import sys
 
-from bench import loop, simulator
+from bench import loop, simulator, validator
 from bench.figures import Figure, table
 
-PARTS = {"loop": loop.figures, "simulator": simulator.figures}
+PARTS = {"loop": loop.figures, "simulator": simulator.figures, "validator": validator.figures}
 
 
 async def measure(names: list[str]) -> list[Figure]:

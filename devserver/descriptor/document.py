@@ -6,9 +6,9 @@ into line and column later, and only if somebody asks: placing costs more than f
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from devserver.descriptor.project import Project
 from devserver.model import Kind, Severity
@@ -30,16 +30,14 @@ def opaque(value: str) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """A place in the parsed text; line and column count from 1."""
 
     line: int
     column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(NamedTuple):
     """A place in an XML document: an element's tag, one of its attributes, or its text.
 
     `part` is `name` or `value` of the attribute; for an element `tag` or `text`.
@@ -50,8 +48,7 @@ class At:
     part: str = "tag"
 
 
-@dataclass(frozen=True, slots=True)
-class In:
+class In(NamedTuple):
     """A place in a JSON document: the value at `path`, or the key that names it."""
 
     path: tuple[str | int, ...] = ()
@@ -61,8 +58,7 @@ class In:
 Place = Point | At | In
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(NamedTuple):
     """A safe edit: what stands at `at` is exactly `old` and may become `new`."""
 
     at: Place
@@ -70,8 +66,7 @@ class Replacement:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """What a rule found: complete but for the rule's own id, and not placed yet.
 
     `severity` overrides the rule's; `also` are further places, each after the words that lead to
@@ -87,8 +82,7 @@ class Problem:
     edit: Replacement | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(NamedTuple):
     """A problem that a parser found; `code` says which rule it is."""
 
     code: str
@@ -177,8 +171,7 @@ class Element:
         return At(self.index, None, "text")
 
 
-@dataclass(frozen=True, slots=True)
-class Ignore:
+class Ignore(NamedTuple):
     """`upm-dev: ignore X314 reason` in a comment: holds for the lines `first` to `last`."""
 
     codes: tuple[str, ...]
@@ -388,12 +381,11 @@ class JsonDocument:
 Document = XmlDocument | JsonDocument
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """What a parser made of a text: a document, or the flaws that stood in the way, or both.
 
     Flaws beside a document are remarks: a masked preamble, a duplicate key.
     """
 
     document: Document | None
-    flaws: tuple[Flaw, ...] = field(default=())
+    flaws: tuple[Flaw, ...] = ()

@@ -6,7 +6,6 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cache
-from html import escape
 
 from devserver.descriptor.decode import LINE_BREAK, decode, encoding_of
 from devserver.descriptor.document import Context, Flaw, Point
@@ -87,7 +86,7 @@ def _by_maven(
             )
     if not properties:
         return None, context
-    escaped = {name: escape(value) for name, value in properties.items()}
+    escaped = {name: _escaped(value) for name, value in properties.items()}
     return maven.fill(text, escaped), context
 
 
@@ -98,6 +97,13 @@ def looks_like_json(name: str, data: bytes) -> bool:
     if bare.endswith(".xml"):
         return False
     return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+
+
+def _escaped(value: str) -> str:
+    """For XML text and attributes. (html.escape costs 1 ms of import.)"""
+    for char, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;")):
+        value = value.replace(char, entity)
+    return value
 
 
 class _Rendered(Placer):

@@ -130,10 +130,9 @@ def _convert(node: "etree._Element") -> Element:
         nonlocal counter
         if depth > MAX_DEPTH:
             raise _TooDeep(node.sourceline or 1)
-        attributes = {
-            (name.partition("}")[2] if name.startswith("{") else name): value
-            for name, value in node.items()
-        }
+        attributes = dict(node.items())
+        if any(name[0] == "{" for name in attributes):
+            attributes = {_local(name): value for name, value in attributes.items()}
         text = node.text or ""
         element = Element(_local(str(node.tag)), attributes, text, counter, parent)
         counter += 1

@@ -4,6 +4,7 @@ Nothing above this module mentions an exception of aiohttp. Credentials go to th
 origin and nowhere else; redirects are never followed; every read is bounded in time and size.
 """
 
+import base64
 import os
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -177,7 +178,8 @@ class Wire:
 
     def explained(self, refusal: Refusal, **facts: str) -> TargetError:
         """The table's error for *refusal*; what the target repeats of our secrets is masked."""
-        secrets = self.credentials.secrets
+        header = self._proxy.get("proxy_headers", {}).get("Proxy-Authorization", "")
+        secrets = (*self.credentials.secrets, *_basic_secrets(header))
         return causes.error(
             refusal, {**self._facts(), **facts}, lambda text: redact.text(text, secrets)
         )
@@ -270,3 +272,11 @@ def _excepted(host: str, no_proxy: str) -> bool:
     """Whether NO_PROXY names *host*: by itself, by a domain above it, or with `*`."""
     names = (each.strip().lstrip(".").lower() for each in no_proxy.split(","))
     return any(name in ("*", host) or host.endswith(f".{name}") for name in names if name)
+
+
+def _basic_secrets(header: str) -> tuple[str, ...]:
+    """What a `Basic` header gives away: its packed form, and the password in it."""
+    packed = header.partition(" ")[2]
+    if not packed:
+        return ()
+    return packed, base64.b64decode(packed).decode("utf-8", "replace").partition(":")[2]

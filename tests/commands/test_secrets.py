@@ -1,0 +1,136 @@
+"""A secret is planted wherever one can be, and looked for in everything that leaves the process."""
+
+import asyncio
+import base64
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from commands.test_register import TEMPLATE
+from processes import environment
+from upm.scripted import answer, scripted
+
+PASSWORD = "pl4nted-P4ssword!"
+TOKEN = "pl4nted-t0ken-of-a-user"
+IN_URL = "pl4nted-in-the-url"
+COMMAND = "pl4nted-by-a-command"
+NETRC = "pl4nted-in-netrc"
+PROXY = "pl4nted-in-the-proxy"
+
+USED = {
+    "password": PASSWORD,
+    "token": TOKEN,
+    "command": COMMAND,
+    "url": IN_URL,
+    "netrc": NETRC,
+    "proxy": PROXY,
+}
+"""Which secret is in use, by the place that it comes from."""
+
+
+def forms(secret: str) -> list[str]:
+    """The secret, and what it looks like in an Authorization header."""
+    return [secret, base64.b64encode(f"admin:{secret}".encode()).decode()]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "atlassian-plugin.xml.j2").write_text(TEMPLATE)
+    return folder
+
+
+async def outputs(
+    project: Path, env: dict[str, str], *arguments: str, seconds: float = 20
+) -> tuple[str, str]:
+    """Everything that `upm-dev ARGUMENTS` writes, and its log."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "devserver",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=project,
+        env=env,
+    )
+    async with asyncio.timeout(seconds):
+        out, _ = await process.communicate()
+    log = project / "log.jsonl"
+    written = b"".join(each.read_bytes() for each in (project.parent / "state").rglob("*.sqlite*"))
+    return out.decode(), (log.read_text() if log.exists() else "") + written.decode("latin-1")
+
+
+def planted(where: str, url: str, project: Path, home: Path) -> dict[str, str]:
+    """Put the secret there, and give the environment for it."""
+    settings = project / "upm-dev.toml"
+    settings.write_text(
+        '[app]\nvariables = { version = "1.0" }\n'
+        f'[targets.jira]\nurl = "{url}"\n'
+        + (f"password-command = \"echo '{COMMAND}'\"\n" if where == "command" else "")
+    )
+    (home / ".netrc").write_text(f"machine 127.0.0.1 login admin password {NETRC}\n")
+    (home / ".netrc").chmod(0o600)
+    inside = url.replace("://", f"://admin:{IN_URL}@")
+    environments = {
+        "password": {"UPM_DEV_JIRA_PASSWORD": PASSWORD},
+        "token": {"UPM_DEV_JIRA_TOKEN": TOKEN},
+        "command": {},
+        "netrc": {},
+        "url": {"UPM_DEV_TARGET": inside},
+        "proxy": {
+            "UPM_DEV_JIRA_PASSWORD": PASSWORD,
+            "HTTP_PROXY": f"http://me:{PROXY}@127.0.0.1:{url.split(':')[2].split('/')[0]}",
+        },
+    }
+    return environments[where]
+
+
+@pytest.mark.parametrize("form", ["--json", "-vv"])
+@pytest.mark.parametrize("where", sorted(USED))
+async def test_no_output_shows_a_secret(
+    where: str, form: str, project: Path, tmp_path: Path
+) -> None:
+    """Not even where a target repeats what it was sent, in a body, a header and a redirect."""
+    secret = USED[where]
+    echo = json.dumps(
+        {"errorMessage": " ".join(f"got {each}" for each in forms(secret)), "sharedSecret": secret}
+    )
+    there = f"http://x/?os_password={secret}"
+    reply = answer(500, echo, Location=there, Set_Cookie=f"a={secret}")
+    async with scripted([], last=reply) as host:
+        more = planted(where, host.url, project, tmp_path)
+        env = environment(HOME=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state"), **more)
+        out, log = await outputs(
+            project,
+            env,
+            "register",
+            *("--port", "0", "--timeout", "1", "--trust", "--log-file", "log.jsonl", form),
+        )
+        sent = [each.headers.get("authorization", "") for each in host.requests]
+
+    assert any(sent), out
+    assert "500" in out
+    for shape in forms(secret):
+        assert shape not in out
+        assert shape not in log
+
+
+async def test_commands_show_none(project: Path, tmp_path: Path) -> None:
+    """`plan`, `status` and `doctor` as little as the loop."""
+    reply = answer(401, f"no, not with {PASSWORD}", kind="text/plain")
+    async with scripted([], last=reply) as host:
+        more = planted("password", host.url, project, tmp_path)
+        env = environment(HOME=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state"), **more)
+        for command in ("plan", "status", "doctor"):
+            out, _ = (
+                await outputs(project, env, command, "--trust", "--port=0")
+                if (command == "doctor")
+                else await outputs(project, env, command, "--trust")
+            )
+            assert host.url in out
+            for shape in forms(PASSWORD):
+                assert shape not in out
