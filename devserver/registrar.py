@@ -2,7 +2,7 @@
 
 One `Registrar` per target, one coroutine each, so that installs on a target never overlap and
 targets never wait for one another. Facts (the target's GET, its callback) arrive through the Bus
-and are a reason to look at once.
+and are a reason to look at once. How a revision gets in, and what proves it, is its `Delivery`'s.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from devserver.upm import blame
 from devserver.upm.answers import Failed, Forgotten, Installed, Outcome, Plugin, Running, Task
 from devserver.upm.causes import Call, Trouble
 from devserver.upm.client import Upm
+from devserver.upm.delivery import ByUri, Delivery, RestartNeeded
 from devserver.upm.journal import Journal
 from devserver.upm.ownership import Ownership, Permission
 from devserver.upm.pace import Limits, backoff, polls
@@ -31,7 +32,7 @@ from devserver.upm.warm import WarmToken
 from devserver.upm.where import Where
 from devserver.upm.wire import AnswerLost
 
-__all__ = ["Limits", "Permission", "Registrar", "Where"]
+__all__ = ["ByUri", "Limits", "Permission", "Registrar", "Where"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class _Offer:
 
 
 class Registrar:
-    """Keeps *target* at the newest revision that was offered; *where* is how it reaches us."""
+    """Keeps *target* at the newest revision that was offered, by *delivery*."""
 
     def __init__(
         self,
@@ -52,14 +53,14 @@ class Registrar:
         upm: Upm,
         bus: Bus,
         *,
-        where: Where,
+        delivery: Delivery,
         keep: bool = False,
         limits: Limits | None = None,
         journal: Journal | None = None,
         permissions: Iterable[Permission] = (),
     ) -> None:
         self.target = target
-        self._where = where
+        self._delivery = delivery
         self._upm = upm
         self._bus = bus
         self._keep = keep
@@ -67,7 +68,12 @@ class Registrar:
         self._progress = Progress(target, bus)
         self._warm = WarmToken(upm, self._limits)
         self._own = Ownership(
-            target, upm, journal=journal, permissions=permissions, warn=self._progress.warn
+            target,
+            upm,
+            journal=journal,
+            permissions=permissions,
+            adopts=delivery.adopts,
+            warn=self._progress.warn,
         )
         self._stirred = asyncio.Event()
         self._offer: _Offer | None = None
@@ -81,6 +87,7 @@ class Registrar:
         self._there: Descriptor | None = None
         """What the target listed when the last installation had ended."""
         self._disabled = False
+        self._paused = False
         self._runs: str | None = None
         """The canonical form that the target was last proved to run."""
 
@@ -112,6 +119,11 @@ class Registrar:
         if newest := self._offer or self._taken:
             self._take(replace(newest, seen_at=time.monotonic(), forced=True))
 
+    def pause(self, paused: bool = True) -> None:
+        """Let saves wait until the user resumes; what was asked for by hand goes on."""
+        self._paused = paused
+        self._stirred.set()
+
     def _take(self, offer: _Offer) -> None:
         self._offer = offer
         self._stirred.set()
@@ -125,6 +137,7 @@ class Registrar:
                 self._warm.warm(tasks)
                 while True:
                     await self._until_offered(tasks)
+                    await self._until_quiet()
                     offer, self._offer = self._offer, None
                     if offer is not None:
                         self._taken = offer
@@ -175,6 +188,8 @@ class Registrar:
                 self._progress.tell_error(TargetState.REFUSED, error)
             except NotConfirmed as error:
                 self._progress.tell_error(TargetState.UNCONFIRMED, error)
+            except RestartNeeded as error:
+                self._progress.tell_error(TargetState.RESTART_NEEDED, error)
             except TargetUnavailable as error:
                 delay = max(next(delays), error.retry_after or 0.0)
                 self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
@@ -187,8 +202,7 @@ class Registrar:
         descriptor = offer.descriptor
         resumed = self._lost is not None and self._lost.digest == descriptor.digest
         if not resumed:
-            hears = descriptor.confirming and self._where.is_ours(descriptor.base_url)
-            by = Proof.CALLBACK if hears else Proof.UPM
+            by = self._delivery.rests_on(descriptor)
             name = offer.revision.name
             self._progress.begin(self._number, name, descriptor, offer.seen_at, by)
         if self._warm.rejected is not None:
@@ -196,22 +210,22 @@ class Registrar:
         if self._runs == descriptor.canonical and not offer.forced:
             self._progress.tell(TargetState.CONFIRMED, by=Proof.UNCHANGED)
             return
-        uri = self._where.descriptor(self.target.name, descriptor)
         if self._lost is not None or self._task is not None:
             await self._catch_up(resumed=resumed)
         if self._progress.now.accepted is None:
-            await self._post(descriptor, uri)
+            await self._post(descriptor)
         if self._task is not None:
-            await self._follow(uri)
+            await self._follow()
         self._there = descriptor
         self._warm.warm(tasks)
         await self._confirm()
         for old in [each for each in self._own.keys if each != descriptor.key]:
             await self._own.release(old)
 
-    async def _post(self, descriptor: Descriptor, uri: str) -> None:
+    async def _post(self, descriptor: Descriptor) -> None:
         """Ask for the installation; what the target runs is unknown from here on."""
         await self._warm.ready()
+        await self._delivery.look(descriptor)
         is_new = await self._own.claim(descriptor)
         if (wait := self._posted_at + self._limits.gap - time.monotonic()) > 0:
             await asyncio.sleep(wait)
@@ -222,7 +236,7 @@ class Registrar:
             self._lost = descriptor
             self._posted_at = time.monotonic()
             self._progress.note("posted")
-            self._task = await self._upm.install(uri, token, descriptor.name)
+            self._task = await self._delivery.send(self._progress.now, token)
         except AnswerLost:
             raise
         except TargetError:
@@ -233,7 +247,7 @@ class Registrar:
         self._lost = None
         self._progress.note("accepted")
 
-    async def _follow(self, uri: str) -> None:
+    async def _follow(self) -> None:
         """Poll until the task has ended well; raise why it has not."""
         assert self._task is not None
         end = time.monotonic() + self._limits.task
@@ -259,31 +273,20 @@ class Registrar:
                     fetched = self._progress.now.fetched is not None
                     delay = polls(fetched, tries, outcome.ping_after_ms)
         self._task = None
-        self._ended(outcome, uri)
+        await self._ended(outcome)
 
-    def _ended(self, outcome: Installed | Failed | Forgotten, uri: str) -> None:
+    async def _ended(self, outcome: Installed | Failed | Forgotten) -> None:
         attempt = self._progress.now
         match outcome:
             case Forgotten():
                 raise blame.forgotten(self.target.name)
             case Failed():
-                raise blame.refused(attempt, self._upm.failure(outcome, uri), uri)
+                error = self._upm.failure(outcome, self._delivery.source(attempt.descriptor))
+                raise await self._delivery.refused(error, attempt)
             case Installed():
-                self._examine(outcome.plugin, attempt.descriptor, uri)
+                await self._delivery.accept(outcome.plugin, attempt)
                 self._progress.note("installed")
-
-    def _examine(self, plugin: Plugin, descriptor: Descriptor, uri: str) -> None:
-        """Whether what is listed is what we sent; a restart that is due is not an error."""
-        facts = {"key": descriptor.key, "version": descriptor.version or "", "uri": uri}
-        if plugin.key != descriptor.key:
-            raise self._upm.trouble(Call.TASK, Trouble.OTHER_KEY, listed=plugin.key, **facts)
-        if not _is_version(plugin, descriptor):
-            listed = plugin.version or ""
-            raise self._upm.trouble(Call.TASK, Trouble.OLDER, listed=listed, **facts)
-        if plugin.restart:
-            reason = f"{self.target.name} will run it after a restart ({plugin.restart})"
-            self._progress.tell(TargetState.RESTART_NEEDED, reason=reason)
-        self._say_disabled(plugin)
+                self._say_disabled(outcome.plugin)
 
     async def _confirm(self) -> None:
         """Wait for the callback; a newer offer ends the wait."""
@@ -312,13 +315,10 @@ class Registrar:
         """
         if self._lost is not None:
             self._task = await self._running() or self._task
-        lost = self._lost
-        if resumed and lost is not None and self._task is None and self._progress.now.fetched:
-            plugin = await self._upm.plugin(lost.key)
-            if plugin is not None and _is_version(plugin, lost):
-                self._progress.note("accepted", "installed")
-        elif resumed and self._task is not None:
+        if resumed and self._task is not None:
             self._progress.note("accepted")
+        elif resumed and self._lost is not None and await self._arrived() is not None:
+            self._progress.note("accepted", "installed")
         else:
             await self._settle()
         self._lost = None
@@ -326,7 +326,7 @@ class Registrar:
     async def _running(self) -> Task | None:
         """The task by which the target installs what we POSTed last, if it still runs."""
         posted = self._lost or self._progress.now.descriptor
-        names = {posted.name, posted.file_name}
+        names = {posted.name, posted.file_name, self._delivery.source(posted)}
         return next((each for each in await self._upm.pending() if each.source in names), None)
 
     async def _recalled(self) -> Outcome:
@@ -338,11 +338,14 @@ class Registrar:
         if (running := await self._running()) is not None:
             self._task = running
             return Running(running.ping_after_ms)
+        plugin = await self._arrived()
+        return Installed(plugin) if plugin else Forgotten()
+
+    async def _arrived(self) -> Plugin | None:
+        """What the target lists, where that is what this attempt sent."""
         attempt = self._progress.now
         plugin = await self._upm.plugin(attempt.descriptor.key)
-        if plugin and attempt.fetched is not None and _is_version(plugin, attempt.descriptor):
-            return Installed(plugin)
-        return Forgotten()
+        return plugin if plugin and self._delivery.has_arrived(plugin, attempt) else None
 
     async def _settle(self) -> None:
         """Wait for the end of an install under way, whatever it is; at most `limits.task`."""
@@ -382,6 +385,17 @@ class Registrar:
                 await asyncio.wait((self._aside,))
                 self._aside = None
 
+    async def _until_quiet(self) -> None:
+        """Wait until nothing newer has come for as long as the delivery asks, and no pause is on.
+
+        What the user asks for by hand goes at once.
+        """
+        while (offer := self._offer) is not None and not offer.forced:
+            left = offer.seen_at + self._delivery.quiet - time.monotonic()
+            if left <= 0 and not self._paused:
+                return
+            await self._stir(None if self._paused else left)
+
     async def _look_for_drift(self, there: Descriptor) -> None:
         """Ask whether the target still has what we put *there*, and bring it back if not."""
         try:
@@ -399,9 +413,12 @@ class Registrar:
         if plugin is None:
             self._drifted(*blame.vanished(self.target.name, there))
             self.again()
-        elif not _is_version(plugin, there):
-            self._own.foreign = plugin
+        elif not self._delivery.is_there(plugin, there):
             self._drifted(*blame.replaced(self.target.name, there, plugin))
+            if self._delivery.adopts:
+                self.again()
+            else:
+                self._own.foreign = plugin
         else:
             self._say_disabled(plugin)
             if self._progress.last is TargetState.UNAVAILABLE:
@@ -449,8 +466,3 @@ class Registrar:
         end = time.monotonic() + delay
         while (left := end - time.monotonic()) > 0 and (fixed or self._offer is None):
             await self._stir(left)
-
-
-def _is_version(plugin: Plugin, descriptor: Descriptor) -> bool:
-    """Whether *plugin* has the descriptor's version, as far as both name one."""
-    return not (descriptor.version and plugin.version and plugin.version != descriptor.version)

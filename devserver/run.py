@@ -33,7 +33,7 @@ from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
-from devserver.registrar import Limits, Permission, Registrar, Where
+from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
@@ -169,7 +169,7 @@ class Serve:
                 each,
                 upms[each.name],
                 self.bus,
-                where=where,
+                delivery=ByUri(upms[each.name], where),
                 keep=settings.keep,
                 limits=limits,
                 journal=self._journal if settings.targets else None,

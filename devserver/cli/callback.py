@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,6 @@ from devserver.errors import UsageError
 if TYPE_CHECKING:
     from devserver.simulator.app import App
     from devserver.simulator.lab import Lab, Sent
-
-EVENTS = (
-    "remote_plugin_installed",
-    "remote_plugin_enabled",
-    "remote_plugin_disabled",
-    "installed",
-    "enabled",
-    "disabled",
-    "uninstalled",
-)
 
 FORGERIES = (
     "unsigned",
@@ -69,12 +60,6 @@ FORGERIES = (
     help="Sign installed and uninstalled by RS256, as Cloud does.",
 )
 @click.option(
-    "--secret",
-    envvar="UPM_DEV_CALLBACK_SECRET",
-    show_envvar=True,
-    help="The shared secret, where the app knows one already.",
-)
-@click.option(
     "--body",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Post this file instead of the host's own payload.",
@@ -98,7 +83,8 @@ def command(**options: Any) -> None:
     """Send EVENT to an app, signed as a host signs it, or deliberately wrong.
 
     XML-era events (remote_plugin_installed ...) are signed by OAuth 1.0a RSA-SHA1, Connect's
-    (installed, enabled ...) by JWT.
+    (installed, enabled ...) by JWT. Where the app knows a shared secret already, give it as
+    UPM_DEV_CALLBACK_SECRET: a command line is for all to see.
     """
     sent = asyncio.run(_run(**options))
     if options["as_json"]:
@@ -120,7 +106,6 @@ async def _run(
     forge: tuple[str, ...],
     everything: bool,
     signed_install: bool,
-    secret: str | None,
     body: Path | None,
     port: int,
     networks: tuple[str, ...],
@@ -135,7 +120,12 @@ async def _run(
     async with simulated_host(port=port, profile=profile, allow_fetch=networks) as host:
         if not as_json:
             click.echo(f"the host is {host.url}; keys at {host.origin}/keys", err=True)
-        lab = Lab(host, app, rs256=signed_install, secret=secret or SECRET)
+        lab = Lab(
+            host,
+            app,
+            rs256=signed_install,
+            secret=os.environ.get("UPM_DEV_CALLBACK_SECRET") or SECRET,
+        )
         if everything:
             return await lab.all(event, where)
         if not forge:

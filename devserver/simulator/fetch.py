@@ -1,16 +1,17 @@
 """How a UPM fetches a descriptor (upm-protocol.md §8): one GET, 301 and 302 only, only 200."""
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientConnectorError, ClientError, ClientSession
 from yarl import URL
 
 from devserver.simulator import refusal, spool
 from devserver.simulator.artefact import file_name
-from devserver.simulator.reach import Reach
+from devserver.simulator.reach import Forbidden, Reach
 from devserver.simulator.refusal import Refusal
 
 ACCEPT = "application/octet-stream, application/java-archive, */*"
@@ -73,7 +74,23 @@ async def fetch(session: ClientSession, reach: Reach, uri: str) -> Artefact | Re
                 return Artefact(file, file_name(url.path, disposition, kind), kind)
         return _failed(f"{uri} redirects more than {HOPS} times.")
     except (ClientError, TimeoutError, OSError, ValueError, asyncio.IncompleteReadError) as error:
-        return _failed(f"{uri} cannot be fetched: {str(error) or 'timed out'}.")
+        return _failed(f"{uri} cannot be fetched: {_why(error)}.")
+
+
+def _why(error: Exception) -> str:
+    """What an administrator can make something of."""
+    cause = error.os_error if isinstance(error, ClientConnectorError) else error
+    match cause:
+        case Forbidden():
+            return str(cause)
+        case TimeoutError():
+            return "it did not answer in time"
+        case ConnectionRefusedError():
+            return "nobody listens there"
+        case socket.gaierror():
+            return "the name of the host is not known"
+        case _:
+            return str(cause) or type(cause).__name__
 
 
 def _failed(why: str) -> Refusal:

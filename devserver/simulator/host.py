@@ -5,9 +5,10 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from aiohttp import web
 
@@ -29,8 +30,8 @@ _log = logging.getLogger(__name__)
 
 SAVE_EVERY = 0.1
 
-KEPT = 10_000
-"""How many callbacks and exchanges are remembered."""
+KEPT = 2000
+"""How many callbacks are remembered."""
 
 
 class SimulatedHost:
@@ -76,7 +77,7 @@ class SimulatedHost:
         self.identity = Identity(product.name, random)
         if kept_in and (saved := persistence.read(kept_in)):
             persistence.restore(saved, self.state, self.identity, kept_in)
-        self.faults = Script(random)
+        self.faults = Script(Random(random.getrandbits(64)))
         self.journal = journal
         self.form_token = f"{random.getrandbits(128):032x}"
         self.callbacks: deque[Callback] = deque(maxlen=KEPT)
@@ -150,11 +151,18 @@ class SimulatedHost:
 
     # Jobs
 
-    def spawn(self, work: Awaitable[None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run *work* in the background; `close` ends what is left."""
-        job = asyncio.get_running_loop().create_task(self._job(work))
+        job = asyncio.get_running_loop().create_task(work)
         self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
+        job.add_done_callback(self._ended)
+
+    def _ended(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()):
+            # Nobody awaits a job; what broke in it is told here or nowhere.
+            _log.error("a job of the simulated host failed", exc_info=error)
+        self.changed()
 
     def run(self, job: Job, caller: Caller) -> None:
         """Start an accepted installation; somebody who is no system administrator learns only
@@ -185,14 +193,6 @@ class SimulatedHost:
     def referral(self) -> str:
         """The number under which a 500 would be found in the log."""
         return f"{self.random.getrandbits(128):032x}"
-
-    async def _job(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception:
-            # Nobody awaits a job; what broke in it is told here or nowhere.
-            _log.exception("a job of the simulated host failed")
-        self.changed()
 
     async def keep(self) -> None:
         """Save what is worth keeping as it changes, at most ten times a second."""

@@ -5,8 +5,9 @@ decides nothing (upm-protocol.md §7).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 from aiohttp import ClientSession
 
@@ -18,7 +19,7 @@ from devserver.simulator.refusal import Refusal
 from devserver.simulator.state import Plugin, State
 from devserver.simulator.tasks import Task
 
-Spawn = Callable[[Awaitable[None]], None]
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 FAR = 3600.0
 """What "for ever" comes to, in seconds: every wait has a limit."""

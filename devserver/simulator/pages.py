@@ -196,7 +196,7 @@ async def admin(request: web.Request) -> web.Response:
 async def manage(request: web.Request) -> web.Response:
     host, caller = enter(request)
     dialog = request.query.get("dialog", "")
-    if dialog not in ("upload", "settings") or not caller.may(Role.SYSADMIN):
+    if dialog != "settings" and not (dialog == "upload" and caller.may(Role.SYSADMIN)):
         dialog = ""
     return manage_page(host, caller, dialog=dialog, open_key=request.query.get("app", ""))
 

@@ -47,6 +47,10 @@ class Task:
         return 20 if self.stage is Stage.DOWNLOADING else 70
 
 
+KEPT = 10_000
+"""How many are remembered at most, whatever the era says."""
+
+
 class Tasks:
     """The tasks a host remembers. *kept*: seconds for a finished one, None for ever."""
 
@@ -61,6 +65,8 @@ class Tasks:
         return len(self._tasks)
 
     def add(self, task: Task) -> Task:
+        while len(self._tasks) >= KEPT:
+            del self._tasks[next(iter(self._tasks))]
         self._tasks[task.id] = task
         return task
 

@@ -28,7 +28,11 @@ class Permission(StrEnum):
 
 
 class Ownership:
-    """What we have on *target*. *warn* is told, once, when the journal cannot be written."""
+    """What we have on *target*. *warn* is told, once, when the journal cannot be written.
+
+    *adopts*: on this machine, an app of our key is ours, whoever installed it; what the product
+    itself brings is never taken away, though.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Ownership:
         *,
         journal: Journal | None = None,
         permissions: Iterable[Permission] = (),
+        adopts: bool = False,
         warn: Callable[[str, str], None],
     ) -> None:
         self.foreign: Plugin | None = None
@@ -47,6 +52,8 @@ class Ownership:
         self._permissions = set(permissions)
         self._warn = warn
         self._keys: list[str] = []
+        self._adopts = adopts
+        self._shipped: set[str] = set()
         self._is_near = target.dev or is_this_machine(target.url)
 
     @property
@@ -87,8 +94,10 @@ class Ownership:
             )
         if Permission.TAKE_OVER not in self._permissions and not self._is_noted(key):
             there = await self._upm.plugin(key)
-            if there is not None:
+            if there is not None and not (self._adopts and is_this_machine(self._target.url)):
                 raise self._not_ours(there)
+            if there is not None and not there.user_installed:
+                self._shipped.add(key)
         self._note(descriptor)
         self._keys.append(key)
         return True
@@ -99,8 +108,11 @@ class Ownership:
         self._forget(key)
 
     async def release(self, key: str) -> None:
-        """Take the app away."""
-        await self._upm.uninstall(key)
+        """Take the app away; what came with the product stays."""
+        if key in self._shipped:
+            self._warn(f"{key} belongs to {self._target.name} itself: it is left there", "")
+        else:
+            await self._upm.uninstall(key)
         self._keys.remove(key)
         self._forget(key)
 

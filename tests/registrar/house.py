@@ -18,7 +18,7 @@ from devserver.credentials import Credentials
 from devserver.events import Bus, CallbackReceived, Event, TargetChanged
 from devserver.model import CallbackSpec, Descriptor, Kind, Revision, Target, TargetState
 from devserver.publish import Published
-from devserver.registrar import Limits, Permission, Registrar, Where
+from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
 from devserver.simulator import SimulatedHost
 from devserver.upm.client import Upm
 from devserver.upm.journal import Journal
@@ -188,7 +188,7 @@ async def house(
                     target,
                     upms[name],
                     bus,
-                    where=Where(made.url),
+                    delivery=ByUri(upms[name], Where(made.url)),
                     keep=keep,
                     limits=limits,
                     journal=journal,

@@ -8,7 +8,7 @@ from upm.scripted import RESET, answer, scripted
 
 from devserver.events import Notice
 from devserver.model import Proof, Target, TargetState
-from devserver.registrar import Limits, Permission, Registrar, Where
+from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
 from devserver.simulator import Fault, SimulatedHost
 from devserver.upm.journal import Journal
 
@@ -141,7 +141,9 @@ async def test_a_target_elsewhere_is_not_written_to_unasked(host: SimulatedHost)
     async with house(host, run=False) as our:
         upm = our.upms["jira"]
         far = Target(name="jira", url="https://jira.example.com", user="admin")
-        our.registrars[0] = Registrar(far, upm, our.bus, where=Where(our.url), limits=QUICK)
+        our.registrars[0] = Registrar(
+            far, upm, our.bus, delivery=ByUri(upm, Where(our.url)), limits=QUICK
+        )
         async with running(our):
             our.save()
             event = await our.until(TargetState.REFUSED)

@@ -101,6 +101,25 @@ async def test_addresses_that_are_not_fetched(admin: Client, uri: str, code: str
     assert await admin.refused(uri) == UPM + code
 
 
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("http://localhost:1/x.xml", "nobody listens there"),
+        ("http://no-such-host.invalid/x.xml", "the name of the host is not known"),
+        ("http://10.0.0.1/x.xml", "--allow-fetch"),
+    ],
+)
+async def test_why_it_was_not_fetched(
+    host: SimulatedHost, admin: Client, uri: str, says: str
+) -> None:
+    """The administrator reads what was wrong."""
+    await admin.install(uri)
+
+    (task,) = host.state.tasks
+    assert task.refusal
+    assert says in task.refusal.message
+
+
 async def test_a_redirect_to_a_forbidden_address(admin: Client, app: App) -> None:
     """Redirects obey the same rules."""
     app.status, app.headers = 302, {"Location": "http://169.254.169.254/"}

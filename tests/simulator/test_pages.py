@@ -96,6 +96,7 @@ async def test_the_pages_and_the_right_to_see_them(host: SimulatedHost, log_in: 
         assert (await user.get(path)).status == 403
         assert (await manager.get(path)).status == 200
     assert 'role="dialog"' not in (await manager.get(f"{UPM}?dialog=upload")).text
+    assert 'role="dialog"' in (await manager.get(f"{UPM}?dialog=settings")).text
     assert (await manager.post(f"{UPM}/upload", url="http://x/y")).status == 403
 
 
