@@ -3,9 +3,9 @@
 Shutdown, in this order (a signal cancels the main task, nothing more):
 
 1. The TaskGroup is cancelled: no further look, no further attempt.
-2. Each registrar retires, all at once and within a limit: an install under way is awaited, the app
-   is unregistered unless it is to be kept. The public port still answers meanwhile, since a host
-   in the middle of an install asks it.
+2. Each registrar retires, all at once: an install under way is awaited as long as the target
+   answers, the app is unregistered unless it is to be kept. The public port still answers
+   meanwhile, since a host in the middle of an install asks it.
 3. The ports close, then the embedded simulator, then the connections.
 4. `stopped` is published: the last event, with what stays installed.
 
@@ -49,8 +49,8 @@ from devserver.web.receive import receiver
 SIMULATOR = "simulator"
 """The name of the target when none was configured."""
 DESCRIPTOR_PATH = "/atlassian-plugin.xml"
-RETIRE_SECONDS = 1.0
-"""How long targets have, at exit, to let go of our app."""
+SILENCE_SECONDS = 1.0
+"""How long a target may leave a request unanswered, at exit, before it is given up."""
 
 Find = Callable[[Target], credentials.Credentials]
 """Where a target's credentials come from; asked once a target, before the loop starts."""
@@ -92,6 +92,8 @@ class Serve:
         self._trusted = trusted
         self._alone = alone
         self._code = INTERRUPTED
+        self._patience: float | None = None
+        """How long a target that still installs is waited for at the end; None: `limits.task`."""
         self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()
         self._registrars: list[Registrar] = []
@@ -140,9 +142,13 @@ class Serve:
         return code
 
     def end(self, code: int) -> None:
-        """End the run, as a signal would, but with this exit code; the first one counts."""
+        """End the run, as a signal would, but with this exit code; the first one counts.
+
+        What still installs then has had its time, and is waited for no further.
+        """
         if self._main is not None and self._code == INTERRUPTED:
             self._code = code
+            self._patience = SILENCE_SECONDS
             self._main.cancel()
 
     async def _start(self, stack: AsyncExitStack) -> list[tuple[str, Callable[[], Any]]]:
@@ -287,7 +293,8 @@ class Serve:
             )
         async with asyncio.TaskGroup() as tasks:
             for each in self._registrars:
-                tasks.create_task(each.retire(RETIRE_SECONDS), name=f"retire {each.target.name}")
+                retiring = each.retire(SILENCE_SECONDS, patience=self._patience)
+                tasks.create_task(retiring, name=f"retire {each.target.name}")
         return self._left()
 
     def _left(self) -> tuple[str, ...]:

@@ -250,18 +250,18 @@ async def test_retiring_takes_the_app_away(host: SimulatedHost) -> None:
     assert "com.example.hello" not in host.state.plugins
 
 
-async def test_retiring_awaits_an_install_under_way(host: SimulatedHost) -> None:
+@pytest.mark.parametrize("state", ["registering", "accepted"])
+async def test_retiring_awaits_an_install_under_way(state: str) -> None:
     """An app whose install is interrupted by the end is taken away all the same."""
-    host.install_time = 0.3
-    for states_before in (["registering"], ["registering", "accepted"]):
+    async with simulated_host(port=0, install_time=1.0) as host:
         async with house(host, run=False) as our:
             task = asyncio.create_task(our.registrars[0].run())
             our.save()
-            await our.until(TargetState(states_before[-1]))
+            await our.until(TargetState(state))
             task.cancel()
             await asyncio.wait((task,))
 
-            left = await our.registrars[0].retire(2.0)
+            left = await our.registrars[0].retire(0.5)
 
         assert left == ()
         assert "com.example.hello" not in host.state.plugins
