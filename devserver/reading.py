@@ -10,7 +10,7 @@ from typing import Any
 
 from devserver.descriptor.document import Context
 from devserver.descriptor.examine import SERVED, Examined, Wanted, examine
-from devserver.model import Diagnostic
+from devserver.model import Diagnostic, Position
 from devserver.sources import Snapshot, Sources
 
 MAX_LOOKS = 50
@@ -53,6 +53,17 @@ def read(
         sources.want(result.names)
         snapshot = sources.look()
     raise RuntimeError(f"rendering {snapshot.descriptor} asked for further files {MAX_LOOKS} times")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A descriptor beside the files that it was made of, for people to look at."""
+
+    digest: str
+    text: str
+    files: Mapping[str, str]
+    place: Callable[[int, int], Position]
+    """Line and column of `text`, from 1, to the place in the user's file."""
 
 
 def texts(files: Mapping[str, bytes]) -> dict[str, str]:
