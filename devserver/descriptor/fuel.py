@@ -3,7 +3,7 @@
 No clock and no signal bounds a rendering, so that the same files always give the same answer. A
 *unit* is some 50 ns of work and 20 bytes of memory, whichever is more, measured where a template
 gets most out of it: one step of the generated code, four characters of text, a place in a list;
-ten for an attribute, forty for a call. So `UNITS` bound a rendering to half a second and 200 MB.
+twelve for an attribute, sixty for a call. So `UNITS` bound a rendering to half a second and 200 MB.
 """
 
 from collections import deque
@@ -16,15 +16,17 @@ from jinja2.utils import Cycler, Joiner, Namespace
 from markupsafe import Markup
 
 UNITS: Final = 6_000_000
-"""A descriptor of 60 kB with 400 modules takes some 200,000."""
+"""A descriptor of 80 kB with 400 modules takes some 85,000."""
 DEPTH: Final = 100
 """Macros, includes, blocks and recursive loops within each other."""
+NESTED: Final = 200
+"""Lists within lists."""
 BITS: Final = 4096
 """The largest integer that arithmetic touches."""
 HASHABLE_BITS: Final = 60
 """Integers of more can be made to share one hash, and a dictionary of such is quadratic."""
 RANGE: Final = 100_000
-NODES: Final = 22_000
+NODES: Final = 16_000
 """Expressions and tags of all templates of a rendering: Python takes some 60 µs to compile each."""
 
 _CHARACTERS: Final = 4
@@ -109,25 +111,30 @@ class Fuel:
         return units
 
     def _walk(self, root: object, swell: bool, times: int) -> int:
-        total = 0
-        waiting = [root]
-        while waiting:
-            value = waiting.pop()
-            kind = type(value)  # not isinstance: that asks the value itself for its class
-            units = _NODE
-            if issubclass(kind, str):
-                units += _characters(value, swell) // _CHARACTERS  # type: ignore[arg-type]
-            elif issubclass(kind, int):
-                units += _integer(value)  # type: ignore[arg-type]
-            elif issubclass(kind, range | bytes | bytearray):
-                units += len(value)  # type: ignore[arg-type]
-            elif (parts := _parts(value, kind)) is not None:
-                units += len(parts)
-                waiting += parts
-            elif swell and value is not root and issubclass(kind, Undefined):
-                value._fail_with_undefined_error()  # type: ignore[attr-defined]
-            self.spend(units * times)
-            total += units
+        total = depth = 0
+        level: list[object] = [root]
+        while level:
+            below: list[object] = []
+            for value in level:
+                kind = type(value)  # not isinstance: that asks the value itself for its class
+                units = _NODE
+                if issubclass(kind, str):
+                    units += _characters(value, swell) // _CHARACTERS  # type: ignore[arg-type]
+                elif issubclass(kind, int):
+                    units += _integer(value)  # type: ignore[arg-type]
+                elif issubclass(kind, range | bytes | bytearray):
+                    units += len(value)  # type: ignore[arg-type]
+                elif (parts := _parts(value, kind)) is not None:
+                    units += len(parts)
+                    below += parts
+                elif swell and depth and issubclass(kind, Undefined):
+                    value._fail_with_undefined_error()  # type: ignore[attr-defined]
+                self.spend(units * times)
+                total += units
+            depth += 1
+            if depth > NESTED:  # hash has no limit of its own but the stack
+                raise Exceeded(f"a value is nested more than {NESTED} levels deep")
+            level = below
         return total
 
     def paced(self, items: Iterable[object], units: int) -> Iterator[object]:
