@@ -25,6 +25,7 @@ import aiohttp
 
 from devserver import credentials, variables
 from devserver.callbacks.verifier import Verifier
+from devserver.commands import Do
 from devserver.companions import Companions
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
@@ -33,6 +34,7 @@ from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
+from devserver.redact import Redactor
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
@@ -74,6 +76,7 @@ class Serve:
         check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
 
@@ -91,6 +94,9 @@ class Serve:
         self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
+        self._redactor = redactor or Redactor()
+        self.do: Do = lambda _: None
+        """Where faces send what the user asks for."""
         self._code = INTERRUPTED
         self._patience: float | None = None
         """How long a target that still installs is waited for at the end; None: `limits.task`."""
@@ -218,6 +224,15 @@ class Serve:
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
         if beside is not None:
+            self.do = beside.furnish(
+                published=self._kept,
+                redactor=self._redactor,
+                pipeline=self._pipeline,
+                registrars=self._registrars,
+                upms=upms,
+                targets=targets,
+                quit=partial(self.end, INTERRUPTED),
+            )
             running += beside.running()
         return running
 
