@@ -131,6 +131,11 @@ class Registrar:
         self.again()
 
     @property
+    def credentials(self) -> "Credentials":
+        """What the target is sent."""
+        return self._upm.credentials
+
+    @property
     def rejected(self) -> bool:
         """Whether nothing is sent any more because the target rejected our credentials."""
         return self._warm.rejected is not None
@@ -184,6 +189,8 @@ class Registrar:
         self._upm.wire.limit = min(self._upm.wire.limit, silence)
         try:
             async with asyncio.timeout(patience):
+                if self._warm.rejected is not None:
+                    raise self._warm.rejected
                 await self._underway.appear()
                 if not await self._underway.settle(self._say_waiting):
                     self._say_left("it is still installing it")
@@ -371,9 +378,15 @@ class Registrar:
         """Take our app away, as the user asked."""
         self._leaving = False
         try:
-            await self._settle()
+            await self._warm.ready()
+            await self._underway.appear()
+            await self._underway.settle()
             for key in self._own.keys:
                 await self._own.release(key)
+        except CredentialsRejected as error:
+            self._warm.rejected = error
+            self._progress.tell_error(TargetState.REJECTED, error)
+            return
         except TargetError as error:
             self._progress.tell_error(TargetState.UNAVAILABLE, error)
             return

@@ -23,7 +23,7 @@ from typing import Any
 
 import aiohttp
 
-from devserver import credentials, variables
+from devserver import variables
 from devserver.callbacks.verifier import Verifier
 from devserver.commands import Do
 from devserver.companions import Companions
@@ -36,6 +36,7 @@ from devserver.publish import Published as Kept
 from devserver.reading import Variables
 from devserver.redact import Redactor
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
+from devserver.renewal import Find, Renewal
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
@@ -53,9 +54,6 @@ SIMULATOR = "simulator"
 DESCRIPTOR_PATH = "/atlassian-plugin.xml"
 SILENCE_SECONDS = 1.0
 """How long a target may leave a request unanswered, at exit, before it is given up."""
-
-Find = Callable[[Target], credentials.Credentials]
-"""Where a target's credentials come from; asked once a target, before the loop starts."""
 
 Permissions = Callable[[Target], Iterable[Permission]]
 """What the user allows on a target, beyond what needs no asking."""
@@ -77,8 +75,12 @@ class Serve:
         trusted: bool = False,
         alone: bool = False,
         redactor: Redactor | None = None,
+        renew: Find | None = None,
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
+
+        *find* gives a target's credentials, once, before the loop starts; *renew* what the
+        project's files have after the target rejected those.
 
         *journal* is for targets of other processes: the simulator in this one ends with it.
         *trusted*: the project's commands may run. *alone*: nothing runs beside the loop, neither
@@ -88,6 +90,7 @@ class Serve:
         self._settings = settings
         self._sources = sources
         self._find = find
+        self._renew = renew
         self._started = started
         self._journal = journal
         self._permissions = permissions
@@ -221,6 +224,9 @@ class Serve:
         running: list[tuple[str, Callable[[], Any]]] = [("pipeline", self._pipeline.run)]
         running += [(f"registrar {each.target.name}", each.run) for each in self._registrars]
         running.append(("callback keys", partial(self._prepare, verifier)))
+        if self._renew is not None:
+            renewal = Renewal(self.bus, settings.root, self._registrars, self._renew)
+            running.append(("credentials", renewal.run))
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
         if beside is not None:

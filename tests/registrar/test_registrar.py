@@ -5,7 +5,7 @@ import itertools
 import json
 
 import pytest
-from registrar.house import QUICK, house, remote
+from registrar.house import QUICK, house, remote, running
 from upm.scripted import accepted, answer, scripted
 
 from devserver.events import Notice
@@ -418,3 +418,33 @@ async def test_credentials_that_expire_are_told_between_edits(host: SimulatedHos
         event = await our.until(TargetState.REJECTED)
 
     assert event.code == "UPM401-CREDENTIALS"
+
+
+async def test_the_end_sends_no_rejected_secret() -> None:
+    """Leaving, or being sent away, is no reason to try a password that was rejected."""
+    no = answer(401, X_Seraph_LoginReason="AUTHENTICATED_FAILED")
+    async with scripted([no], last=no) as host, house(host.url, run=False) as our:
+        (registrar,) = our.registrars
+        async with running(our):
+            our.save()
+            await our.until(TargetState.REJECTED)
+            registrar.leave()
+            await our.until(TargetState.REJECTED, count=2)
+        await registrar.retire()
+
+    assert len(host.requests) == 1
+
+
+async def test_agreeing_goes_on_with_what_was_withheld(host: SimulatedHost) -> None:
+    """One key press gives the permission that was asked for, and no other."""
+    async with house(host) as our:
+        our.save()
+        await our.until(CONFIRMED)
+        our.registrars[0].agree()  # nothing was asked: nothing is given
+        our.save(key="com.example.other")
+        event = await our.until(TargetState.REFUSED)
+        our.registrars[0].agree()
+        await our.until(CONFIRMED, revision="r2")
+
+    assert event.code == "KEY-CHANGED"
+    assert "press y" in (event.remedy or "")
