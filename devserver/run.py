@@ -71,7 +71,6 @@ class Serve:
         started: float,
         journal: Journal | None = None,
         permissions: Permissions = lambda _: (),
-        check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
         redactor: Redactor | None = None,
@@ -94,7 +93,6 @@ class Serve:
         self._started = started
         self._journal = journal
         self._permissions = permissions
-        self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
         self._redactor = redactor or Redactor()
@@ -177,7 +175,7 @@ class Serve:
         limits = Limits(
             task=settings.timeout,
             confirm=min(Limits().confirm, settings.timeout / 3),
-            check=self._check_every,
+            check=settings.check_every,
         )
         self._registrars = [
             Registrar(

@@ -19,7 +19,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from devserver import __version__, redact
-from devserver.errors import TargetError, TargetUnavailable
+from devserver.errors import TargetError, TargetUnavailable, UsageError
 from devserver.model import Target
 from devserver.traffic import Exchange, Message, Tell, Way, message
 from devserver.upm import answers, causes
@@ -64,16 +64,15 @@ class Answer:
 
 
 @asynccontextmanager
-async def connections(*, ca_file: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+async def connections() -> AsyncIterator[aiohttp.ClientSession]:
     """One pool of connections for all targets, while the block runs.
 
     Cookies are kept per target, not here: cookies know no port, and two products on localhost would
     take each other's session away. Nor is `trust_env` used: aiohttp would look into netrc on every
-    request, and refuse ours where it finds an entry. *ca_file* is trusted beside the system's own.
+    request, and refuse ours where it finds an entry. What the system trusts is trusted, or what
+    SSL_CERT_FILE says.
     """
     context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(ca_file)
     connector = aiohttp.TCPConnector(limit=POOL, ssl=context, keepalive_timeout=120.0)
     async with aiohttp.ClientSession(
         connector=connector,
@@ -102,6 +101,7 @@ class Wire:
         self._session = session
         self._cookies = aiohttp.CookieJar(unsafe=True)
         self.limit = limit
+        self._trusted: dict[str, Any] = {"ssl": _trusting(target)} if target.ca_file else {}
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
         """Hears of each exchange."""
@@ -154,6 +154,7 @@ class Wire:
                 data=data,
                 timeout=timeout,
                 allow_redirects=False,
+                **self._trusted,
                 **self._proxy,
             ) as response:
                 if response.cookies and not anonymous:
@@ -243,6 +244,19 @@ class Wire:
             if trouble in (Trouble.RESET, Trouble.TIMEOUT, Trouble.CUT):
                 raise AnswerLost(told.reason, remedy=told.remedy, code=told.code) from error
             raise told from error
+
+
+def _trusting(target: Target) -> ssl.SSLContext:
+    """Trust in the target's own authority beside the system's. Raises UsageError."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(target.ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(
+            f"the ca-file of {target.name}, {target.ca_file}, is no certificate in PEM: {error}",
+            remedy="it begins with -----BEGIN CERTIFICATE-----; openssl x509 -in FILE turns others",
+        ) from error
+    return context
 
 
 def _trouble(error: Exception) -> Trouble:
