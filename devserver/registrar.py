@@ -88,6 +88,9 @@ class Registrar:
         """What the target listed when the last installation had ended."""
         self._disabled = False
         self._paused = False
+        self._away = False
+        """The user has sent us away from this target."""
+        self._leaving = False
         self._runs: str | None = None
         """The canonical form that the target was last proved to run."""
 
@@ -97,12 +100,6 @@ class Registrar:
     def installed(self) -> tuple[str, ...]:
         """The keys that we put on the target and have not taken away."""
         return self._own.keys
-
-    @property
-    def posted(self) -> Descriptor | None:
-        """What the target was last told to fetch: it has to stay fetchable for a while."""
-        attempt = self._progress.begun
-        return attempt.descriptor if attempt and attempt.posted is not None else None
 
     def offer(self, revision: Revision, seen_at: float) -> None:
         """Make *revision* the one to bring; *seen_at* is the `time.monotonic()` of the look."""
@@ -114,6 +111,7 @@ class Registrar:
         With *permissions*, the user agrees to what was withheld.
         """
         self._warm.rejected = None
+        self._away = self._leaving = False
         for each in permissions:
             self._own.allow(each)
         if newest := self._offer or self._taken:
@@ -124,8 +122,21 @@ class Registrar:
         self._paused = paused
         self._stirred.set()
 
+    def leave(self) -> None:
+        """Take the app away and stay away, whatever changes, until `again`: the user asks."""
+        self._away = self._leaving = True
+        self._taken = self._offer or self._taken
+        self._offer = None
+        self._stir_up()
+
     def _take(self, offer: _Offer) -> None:
+        if self._away:
+            self._taken = offer
+            return
         self._offer = offer
+        self._stir_up()
+
+    def _stir_up(self) -> None:
         self._stirred.set()
         if self._aside is not None:
             self._aside.cancel()
@@ -194,7 +205,7 @@ class Registrar:
                 delay = max(next(delays), error.retry_after or 0.0)
                 self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
                 await self._back_off(delay, fixed=error.retry_after is not None)
-                if self._offer is None:
+                if self._offer is None and not self._leaving:
                     continue
             return
 
@@ -214,6 +225,8 @@ class Registrar:
             await self._catch_up(resumed=resumed)
         if self._progress.now.accepted is None:
             await self._post(descriptor)
+            if self._progress.now.accepted is None:
+                return
         if self._task is not None:
             await self._follow()
         self._there = descriptor
@@ -223,12 +236,18 @@ class Registrar:
             await self._own.release(old)
 
     async def _post(self, descriptor: Descriptor) -> None:
-        """Ask for the installation; what the target runs is unknown from here on."""
+        """Ask for the installation, unless there is a newer offer by then.
+
+        What the target runs is unknown from here on.
+        """
         await self._warm.ready()
         await self._delivery.look(descriptor)
-        is_new = await self._own.claim(descriptor)
+        await self._own.claim(descriptor)
         if (wait := self._posted_at + self._limits.gap - time.monotonic()) > 0:
             await asyncio.sleep(wait)
+        if self._offer is not None:
+            self._own.disclaim(descriptor.key)
+            return
         try:
             self._progress.tell(TargetState.REGISTERING)
             token = await self._warm.take()
@@ -238,12 +257,13 @@ class Registrar:
             self._progress.note("posted")
             self._task = await self._delivery.send(self._progress.now, token)
         except AnswerLost:
+            self._own.landed(descriptor.key)
             raise
         except TargetError:
             self._lost = None
-            if is_new:
-                self._own.disclaim(descriptor.key)
+            self._own.disclaim(descriptor.key)
             raise
+        self._own.landed(descriptor.key)
         self._lost = None
         self._progress.note("accepted")
 
@@ -292,7 +312,7 @@ class Registrar:
         """Wait for the callback; a newer offer ends the wait."""
         end = time.monotonic() + self._limits.confirm
         while self._progress.now.confirmed is None:
-            if self._offer is not None:
+            if self._offer is not None or self._leaving:
                 return
             if (left := end - time.monotonic()) <= 0:
                 raise blame.unconfirmed(self._progress.now, self._limits.confirm)
@@ -366,6 +386,8 @@ class Registrar:
         """
         check_at = time.monotonic() + self._limits.check
         while self._offer is None:
+            if self._leaving:
+                await self._let_go()
             renew_at = float("inf")
             age = self._warm.age
             if age is not None and time.monotonic() - self._posted_at < self._limits.recent:
@@ -395,6 +417,19 @@ class Registrar:
             if left <= 0 and not self._paused:
                 return
             await self._stir(None if self._paused else left)
+
+    async def _let_go(self) -> None:
+        """Take our app away, as the user asked."""
+        self._leaving = False
+        try:
+            await self._settle()
+            for key in self._own.keys:
+                await self._own.release(key)
+        except TargetError as error:
+            self._progress.tell_error(TargetState.UNAVAILABLE, error)
+            return
+        self._runs = self._there = None
+        self._progress.tell(TargetState.UNREGISTERED)
 
     async def _look_for_drift(self, there: Descriptor) -> None:
         """Ask whether the target still has what we put *there*, and bring it back if not."""
@@ -465,4 +500,6 @@ class Registrar:
         """Wait *delay* seconds; a newer revision ends the wait, unless it is *fixed*."""
         end = time.monotonic() + delay
         while (left := end - time.monotonic()) > 0 and (fixed or self._offer is None):
+            if self._leaving:
+                return
             await self._stir(left)

@@ -25,14 +25,16 @@ import aiohttp
 
 from devserver import credentials, variables
 from devserver.callbacks.verifier import Verifier
+from devserver.commands import Do
 from devserver.companions import Companions
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
-from devserver.events import Bus, Notice, Published, Started, Stopped, TargetChanged
+from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
 from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
+from devserver.redact import Redactor
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
@@ -74,6 +76,7 @@ class Serve:
         check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
 
@@ -91,6 +94,9 @@ class Serve:
         self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
+        self._redactor = redactor or Redactor()
+        self.do: Do = lambda _: None
+        """Where faces send what the user asks for."""
         self._code = INTERRUPTED
         self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()
@@ -177,6 +183,7 @@ class Serve:
             )
             for each in targets
         ]
+        stack.enter_context(self.bus.listening(self._hold))
         self._pipeline = Pipeline(
             self._sources,
             self._variables(targets, base_url),
@@ -211,6 +218,15 @@ class Serve:
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
         if beside is not None:
+            self.do = beside.furnish(
+                published=self._kept,
+                redactor=self._redactor,
+                pipeline=self._pipeline,
+                registrars=self._registrars,
+                upms=upms,
+                targets=targets,
+                quit=partial(self.end, INTERRUPTED),
+            )
             running += beside.running()
         return running
 
@@ -238,6 +254,11 @@ class Serve:
             )
 
         return {target.name: of(target) for target in targets}
+
+    def _hold(self, event: Event) -> None:
+        """Keep what a target is told to fetch: at a thousand saves a second 50 are soon over."""
+        if isinstance(event, TargetChanged) and event.state is TargetState.REGISTERING:
+            self._kept.hold(event.target, event.digest or "")
 
     def _warn_of_exposure(self) -> None:
         host = self._settings.host

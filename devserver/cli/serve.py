@@ -113,6 +113,7 @@ def serving(
         permissions=consent.of(given, settings.targets, questions.confirm()),
         trusted=trusted,
         alone=alone,
+        redactor=redactor,
         **({"check_every": every} if isinstance(every, float) else {}),
     )
     with ExitStack() as stack:

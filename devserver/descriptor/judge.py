@@ -46,11 +46,14 @@ class Examined:
         descriptor: Descriptor | None = None,
         document: Document | None = None,
         later: Callable[[], tuple[Diagnostic, ...]] = tuple,
+        placer: Placer | None = None,
     ) -> None:
         self.text = text
         self.errors = errors
         self.descriptor = descriptor
         self.document = document
+        self.placer = placer
+        """The way from `text` to the user's files, where there is a text."""
         self._later = later
 
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -102,6 +105,7 @@ def judge(
         descriptor=None if errors else describe(document, body),
         document=document,
         later=partial(_warn, document, found, later, hushed, placer),
+        placer=placer,
     )
 
 
