@@ -71,6 +71,10 @@ class Errands:
                 for each in self._registrars.values():
                     if name in (None, each.target.name):
                         each.again()
+            case commands.Agree(target=name):
+                for each in self._registrars.values():
+                    if name in (None, each.target.name):
+                        each.agree()
             case commands.Unregister(target=name) if name in self._registrars:
                 self._registrars[name].leave()
             case commands.Enable() if command.target in self._upms:
