@@ -180,8 +180,8 @@ def plugin(body: Mapping[str, Any]) -> Plugin | None:
 def plugins(body: Mapping[str, Any]) -> tuple[Plugin, ...]:
     """The plugins of a collection (upm-protocol.md §4.1)."""
     listed = body.get("plugins")
-    found = (plugin(each) for each in (listed if isinstance(listed, list) else ()) if each)
-    return tuple(each for each in found if each)
+    found = (_mapping(each) for each in (listed if isinstance(listed, list) else ()))
+    return tuple(made for each in found if (made := plugin(each)))
 
 
 def pending(body: Mapping[str, Any]) -> tuple[Task, ...]:
