@@ -180,8 +180,12 @@ def plugin(body: Mapping[str, Any]) -> Plugin | None:
 def plugins(body: Mapping[str, Any]) -> tuple[Plugin, ...]:
     """The plugins of a collection (upm-protocol.md §4.1)."""
     listed = body.get("plugins")
-    found = (_mapping(each) for each in (listed if isinstance(listed, list) else ()))
-    return tuple(made for each in found if (made := plugin(each)))
+    found = (
+        plugin(each)
+        for each in (listed if isinstance(listed, list) else ())
+        if isinstance(each, dict)
+    )
+    return tuple(each for each in found if each)
 
 
 def pending(body: Mapping[str, Any]) -> tuple[Task, ...]:
