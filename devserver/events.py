@@ -127,9 +127,29 @@ class RequestServed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppChanged(Event):
+    """The backend that `[app] command` starts: `state` is one of `AppState`."""
+
     type = "app"
     state: str
     detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppOutput(Event):
+    """What the app wrote to stdout or stderr: whole lines."""
+
+    type = "output"
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed(Event):
+    """The app was asked for each URL that the revision declares; what is not there is a warning."""
+
+    type = "probed"
+    revision: str
+    asked: int
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +320,22 @@ class Bus:
 
 KEPT = 200
 """How many requests and callbacks the state remembers."""
+KEPT_LINES = 500
+"""How many lines of the app's output."""
+KEPT_TIMES = 50
+"""How many times from a save to its confirmation."""
+
+
+class AppState(StrEnum):
+    """Where the app that `[app] command` starts is."""
+
+    STARTING = "starting"
+    READY = "ready"
+    """Its port answers."""
+    RUNNING = "running"
+    """It runs; no backend is set, so nobody knows whether it answers."""
+    CRASHED = "crashed"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +347,8 @@ class TargetView:
     last: TargetChanged | None = None
     confirmed: str | None = None
     """The revision it was last proved to run."""
+    path: tuple[TargetChanged, ...] = ()
+    """What became of the newest attempt so far, in order."""
 
     @property
     def state(self) -> TargetState:
@@ -331,6 +369,13 @@ class State:
     callbacks: tuple[CallbackReceived, ...] = ()
     notices: tuple[Notice, ...] = ()
     app: AppChanged | None = None
+    output: tuple[str, ...] = ()
+    """The app's last lines."""
+    probed: Probed | None = None
+    times: tuple[int, ...] = ()
+    """Milliseconds from a save to its confirmation, newest last."""
+    history: tuple[Published, ...] = ()
+    """The last revisions, newest last."""
     stopped: Stopped | None = None
 
     def with_target(self, event: TargetChanged) -> Self:
@@ -340,11 +385,17 @@ class State:
             confirmed = event.revision
         elif event.state is TargetState.UNREGISTERED:
             confirmed = None
-        view = replace(view, last=event, confirmed=confirmed)
-        return replace(self, targets={**self.targets, event.target: view})
+        path = view.path
+        if view.last and (view.last.revision, view.last.attempt) != (event.revision, event.attempt):
+            path = ()
+        view = replace(view, last=event, confirmed=confirmed, path=(*path, event)[-KEPT_TIMES:])
+        times = self.times
+        if event.state is TargetState.CONFIRMED and event.by is not Proof.UNCHANGED and event.ms:
+            times = (*times, event.ms)[-KEPT_TIMES:]
+        return replace(self, targets={**self.targets, event.target: view}, times=times)
 
 
-def apply(state: State, event: Event) -> State:
+def apply(state: State, event: Event) -> State:  # noqa: C901 - a case an event
     """The state after *event*. Pure."""
     match event:
         case Started():
@@ -357,7 +408,8 @@ def apply(state: State, event: Event) -> State:
         case Withheld():
             return replace(state, withheld=True)
         case Published():
-            return replace(state, published=event, withheld=False)
+            history = (*state.history, event)[-KEPT_TIMES:]
+            return replace(state, published=event, withheld=False, history=history)
         case TargetChanged():
             return state.with_target(event)
         case RequestServed():
@@ -368,6 +420,10 @@ def apply(state: State, event: Event) -> State:
             return replace(state, notices=(*state.notices, event)[-KEPT:])
         case AppChanged():
             return replace(state, app=event)
+        case AppOutput():
+            return replace(state, output=(*state.output, *event.lines)[-KEPT_LINES:])
+        case Probed():
+            return replace(state, probed=event)
         case Stopped():
             return replace(state, stopped=event)
         case _:

@@ -25,6 +25,7 @@ import aiohttp
 
 from devserver import credentials, variables
 from devserver.callbacks.verifier import Verifier
+from devserver.companions import Companions
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
 from devserver.events import Bus, Notice, Published, Started, Stopped, TargetChanged
@@ -71,10 +72,14 @@ class Serve:
         journal: Journal | None = None,
         permissions: Permissions = lambda _: (),
         check_every: float = Limits().check,
+        trusted: bool = False,
+        alone: bool = False,
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
 
         *journal* is for targets of other processes: the simulator in this one ends with it.
+        *trusted*: the project's commands may run. *alone*: nothing runs beside the loop, neither
+        the app nor the dashboard.
         """
         self.bus = Bus()
         self._settings = settings
@@ -84,6 +89,8 @@ class Serve:
         self._journal = journal
         self._permissions = permissions
         self._check_every = check_every
+        self._trusted = trusted
+        self._alone = alone
         self._code = INTERRUPTED
         self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()
@@ -179,14 +186,19 @@ class Serve:
             url=base_url + DESCRIPTOR_PATH,
             poll=settings.poll,
         )
-        verifier = Verifier(upms)
-        receive = receiver(verifier, self.bus, base_url)
+        beside = None if self._alone else Companions(settings, self.bus, targets)
+        if beside is not None:
+            beside.open(stack, port, trusted=self._trusted)
+        verifier = Verifier(upms, beside.record if beside else None)
         hosts = names_of(settings.public_url, settings.host, *settings.allowed_hosts)
-        app = public_app(Site(self._kept, self.bus, receive), hosts)
+        app = public_app(self._site(verifier, base_url, beside), hosts)
         await stack.enter_async_context(serving(app, sockets))
+        urls = {"descriptor": base_url + DESCRIPTOR_PATH, **(beside.urls if beside else {})}
+        if beside is not None and beside.backend is not None:
+            urls["app"] = f"{base_url}/"
         self.bus.publish(
             Started(
-                urls={"descriptor": base_url + DESCRIPTOR_PATH},
+                urls=urls,
                 targets={each.name: each.url for each in targets},
                 ready_ms=round((time.monotonic() - self._started) * 1000),
                 watcher="polling" if settings.poll else WATCHER,
@@ -198,7 +210,16 @@ class Serve:
         running.append(("callback keys", partial(self._prepare, verifier)))
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
+        if beside is not None:
+            running += beside.running()
         return running
+
+    def _site(self, verifier: Verifier, base_url: str, beside: Companions | None) -> Site:
+        """What the public port serves: all that is ours, and the app where there is one."""
+        if beside is None:
+            return Site(self._kept, self.bus, receiver(verifier, self.bus, base_url))
+        receive = receiver(verifier, self.bus, base_url, backend=beside.backend, keep=beside.keep)
+        return Site(self._kept, self.bus, receive, beside.proxy, beside.traffic.add)
 
     async def _simulator(self, stack: AsyncExitStack) -> Target:
         """Start the simulated host in this process, of the era that fits the descriptor."""

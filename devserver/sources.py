@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devserver.descriptor.template import references
+from devserver.descriptor.references import references
 from devserver.descriptor.utf8 import text_of
 from devserver.model import Diagnostic, Position, Severity
 

@@ -27,7 +27,7 @@ POLL_SECONDS = 0.25
 
 
 async def looks(
-    folders: Callable[[], frozenset[Path]], *, poll: bool = False
+    folders: Callable[[], frozenset[Path]], *, poll: bool = False, tick: float = TICK_SECONDS
 ) -> AsyncIterator[None]:
     """Yield whenever the project's files are worth another look; never ends.
 
@@ -35,6 +35,7 @@ async def looks(
         folders: what to watch now, not recursively; asked again after each look, since a rendering
             may have turned to files elsewhere.
         poll: look every quarter of a second instead, for file systems that tell nothing.
+        tick: seconds after which to look all the same; looking at many files costs something.
     """
     yield
     while poll:
@@ -46,7 +47,7 @@ async def looks(
             await asyncio.sleep(TICK_SECONDS)
             yield
             continue
-        async for _ in _changes(watched):
+        async for _ in _changes(watched, tick):
             yield
             if folders() != watched:
                 break
@@ -54,8 +55,8 @@ async def looks(
 
 if sys.platform == "linux":
 
-    async def _changes(watched: frozenset[Path]) -> AsyncIterator[None]:
-        """Yield at once, after changes directly in *watched*, and each second."""
+    async def _changes(watched: frozenset[Path], tick: float) -> AsyncIterator[None]:
+        """Yield at once, after changes directly in *watched*, and each *tick* seconds."""
         from asyncinotify import Inotify, Mask
 
         mask = (
@@ -78,7 +79,7 @@ if sys.platform == "linux":
             yield
             while True:
                 try:
-                    async with asyncio.timeout(TICK_SECONDS):
+                    async with asyncio.timeout(tick):
                         await inotify.get()
                 except TimeoutError:
                     pass  # the tick: look all the same
@@ -86,8 +87,8 @@ if sys.platform == "linux":
 
 else:
 
-    async def _changes(watched: frozenset[Path]) -> AsyncIterator[None]:
-        """Yield at once, after changes directly in *watched*, and each second."""
+    async def _changes(watched: frozenset[Path], tick: float) -> AsyncIterator[None]:
+        """Yield at once, after changes directly in *watched*, and each *tick* seconds."""
         from watchfiles import awatch
 
         yield
@@ -97,7 +98,7 @@ else:
                 watch_filter=None,
                 debounce=DEBOUNCE_MS,
                 step=STEP_MS,
-                rust_timeout=round(TICK_SECONDS * 1000),
+                rust_timeout=round(tick * 1000),
                 yield_on_timeout=True,
                 recursive=False,
             ):

@@ -13,13 +13,14 @@ PACKAGE = Path(devserver.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "model", "redact", "addresses", "colours", "__init__"}),
-    frozenset({"descriptor", "events", "settings", "credentials", "trust", "variables"}),
+    frozenset({"descriptor", "events", "settings", "credentials", "trust", "traffic", "variables"}),
     frozenset(
         {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
+        | {"app", "backend"}
     ),
     frozenset({"registrar", "pipeline"}),
     frozenset({"web", "terminal", "simulator"}),
-    frozenset({"run"}),
+    frozenset({"companions", "run"}),
     frozenset({"cli", "__main__"}),
 )
 """Lowest first: a part imports from its own layer and from those before it."""

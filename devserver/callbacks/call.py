@@ -42,6 +42,36 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What was signed, as we made it up and as the caller must have.
+
+    A signature does not say what it is of; `theirs` is the variant of the request that it fits,
+    None where none of those we tried does. `cause` says how the one became the other.
+    """
+
+    ours: str
+    theirs: str | None = None
+    cause: str = ""
+
+    @property
+    def difference(self) -> int | None:
+        """Where the two first differ, counted from 0."""
+        if self.theirs is None or self.theirs == self.ours:
+            return None
+        pairs = zip(self.ours, self.theirs, strict=False)
+        shorter = min(len(self.ours), len(self.theirs))
+        return next((at for at, (one, other) in enumerate(pairs) if one != other), shorter)
+
+    def to_json(self) -> str:
+        return json.dumps([self.ours, self.theirs, self.cause])
+
+    @classmethod
+    def from_json(cls, text: str) -> "Explanation":
+        ours, theirs, cause = json.loads(text)
+        return cls(ours=ours, theirs=theirs, cause=cause)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Who called. `reason` says why it is not genuine, and never holds a secret.
 
@@ -53,3 +83,4 @@ class Finding:
     reason: str | None = None
     target: str | None = None
     key: str | None = None
+    explanation: Explanation | None = None

@@ -107,3 +107,15 @@ def mismatch(claims: dict[str, Any], call: Call, base_url: str, algorithm: str) 
         request = canonical(call.method, call.url, base_url)
         return f"its token {said} hash of the request (qsh); ours is of {request}"
     return None
+
+
+def unproved(token: Token) -> dict[str, Any]:
+    """What *token* claims, for an explanation only."""
+    import jwt
+
+    claims: dict[str, Any] = jwt.decode(token.raw, options={"verify_signature": False})
+    return claims
+
+
+def hashed(call: Call, base_url: str) -> str:
+    return qsh(call.method, call.url, base_url)

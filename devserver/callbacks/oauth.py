@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -105,6 +106,31 @@ def is_signed_by(call: Call, signed: Signed, public_key_pem: str) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def digest_signed(signed: Signed, public_key_pem: str) -> bytes | None:
+    """The SHA-1 digest of what was signed: the one thing that a signature gives away.
+
+    None where the owner of *public_key_pem* did not make it.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.hashes import SHA1
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        key = load_pem_public_key(public_key_pem.encode())
+        raw = base64.b64decode(signed.signature, validate=True)
+        if not isinstance(key, RSAPublicKey):
+            return None
+        return key.recover_data_from_signature(raw, PKCS1v15(), SHA1())
+    except (ValueError, binascii.Error, InvalidSignature):
+        return None
+
+
+def digest_of(call: Call) -> bytes:
+    return hashlib.sha1(base_string(call).encode(), usedforsecurity=False).digest()
 
 
 def _plain(text: str) -> str:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from devserver.callbacks import connect, oauth
-from devserver.callbacks.call import Call, Finding
-from devserver.callbacks.memory import Nonces, Secrets
+from devserver.callbacks import connect, explain, oauth
+from devserver.callbacks.call import Call, Explanation, Finding
+from devserver.callbacks.record import Record
 from devserver.errors import TargetError
 from devserver.model import Verdict
 
@@ -61,13 +61,13 @@ _Found = tuple[str | None, Verdict, str | None]
 class Verifier:
     """Says of each callback which target it comes from, if from any.
 
-    `hosts` maps the names of targets to what can be asked of them.
+    `hosts` maps the names of targets to what can be asked of them; `record` holds what was learnt
+    before.
     """
 
-    def __init__(self, hosts: Mapping[str, Host]) -> None:
+    def __init__(self, hosts: Mapping[str, Host], record: Record | None = None) -> None:
         self._known = {name: _Known(host) for name, host in hosts.items()}
-        self._nonces = Nonces(2 * oauth.WINDOW)
-        self._secrets = Secrets()
+        self._record = record or Record()
 
     async def prepare(self) -> None:
         """Load the cryptography and ask for the keys ahead of the first callback."""
@@ -90,8 +90,35 @@ class Verifier:
         if verdict is Verdict.GENUINE and target is not None:
             secret = call.said("sharedSecret")
             if key and secret:
-                self._secrets.learn(target, key, secret)
-        return Finding(verdict=verdict, event=event, reason=reason, target=target, key=key)
+                self._record.learn(target, key, secret)
+            if key and (client := call.said("clientKey")):
+                self._record.meet(target, key, client, call.said("baseUrl") or "", event)
+        explanation = None
+        if verdict is Verdict.FORGED:
+            explanation = await self._explained(call, base_url)
+        return Finding(
+            verdict=verdict,
+            event=event,
+            reason=reason,
+            target=target,
+            key=key,
+            explanation=explanation,
+        )
+
+    async def _explained(self, call: Call, base_url: str) -> Explanation | None:
+        """What was signed in place of *call*, as far as the keys that we have can tell."""
+        keys = [known.identity for known in self._known.values() if known.identity is not None]
+        return await asyncio.to_thread(
+            explain.explain,
+            call,
+            base_url,
+            {each.key: each.public_key_pem for each in keys},
+        )
+
+    def _fresh(self, *nonce: str, grace: float = 0.0) -> bool:
+        """Whether *nonce* was not used before; it is from now on (RFC 5849 §3.3)."""
+        window = 2 * oauth.WINDOW
+        return self._record.use("\0".join(nonce), time.time(), window, grace=grace)
 
     async def _oauth(self, call: Call) -> _Found:
         signed = oauth.claimed(call)
@@ -103,7 +130,7 @@ class Verifier:
         async for name, identity in self._candidates(signed.consumer_key, call):
             tried = True
             if oauth.is_signed_by(call, signed, identity.public_key_pem):
-                if not self._nonces.use(signed.consumer_key, signed.timestamp, signed.nonce):
+                if not self._fresh(signed.consumer_key, signed.timestamp, signed.nonce):
                     return _forged("its nonce was used before: it is a copy of an earlier call")
                 return _who(name, signed.consumer_key, call)
         if tried:
@@ -132,7 +159,7 @@ class Verifier:
                 return _forged(claims)
             if (wrong := connect.mismatch(claims, call, base_url, token.algorithm)) is not None:
                 return _forged(wrong)
-            if not self._nonces.use(token.raw, grace=connect.SAME):
+            if not self._fresh(token.raw, grace=connect.SAME):
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
         if lacks_secret:
@@ -153,11 +180,11 @@ class Verifier:
             return connect.verified(token, [key] if key else [], token.issuer)
 
     def _shared(self, target: str, call: Call) -> tuple[str, ...]:
-        return self._secrets.of(target, call.said("key") or "")
+        return self._record.secrets(target, call.said("key") or "")
 
     def _unsigned(self, call: Call, event: str) -> _Found:
         key = call.said("key") or ""
-        if event != "installed" or any(self._secrets.of(name, key) for name in self._known):
+        if event != "installed" or any(self._record.secrets(name, key) for name in self._known):
             return _forged("it is not signed")
         return (
             None,

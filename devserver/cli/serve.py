@@ -36,11 +36,13 @@ Examples:
     "target",
     "user",
     "port",
+    "dashboard_port",
     "host",
     "public_url",
     "json",
     "trust",
     "log_file",
+    "open",
     "poll",
     "timeout",
     "keep",
@@ -66,15 +68,20 @@ def command(project: Path, **given: object) -> None:
     import asyncio
 
     settings = options.settings_of(project, given)
-    with serving(settings, given) as serve:
+    with serving(settings, given, alone=False) as serve:
         gc.freeze()
         gc.enable()
         raise SystemExit(asyncio.run(serve.run()))
 
 
 @contextmanager
-def serving(settings: "Settings", given: Mapping[str, object]) -> "Iterator[Serve]":
-    """The loop of a project with its faces, not yet running; *given* are the command's flags."""
+def serving(
+    settings: "Settings", given: Mapping[str, object], *, alone: bool = True
+) -> "Iterator[Serve]":
+    """The loop of a project with its faces, not yet running; *given* are the command's flags.
+
+    *alone*: without the app and the dashboard.
+    """
     from devserver import credentials, trust
     from devserver.redact import Redactor
     from devserver.run import Serve
@@ -104,6 +111,8 @@ def serving(settings: "Settings", given: Mapping[str, object]) -> "Iterator[Serv
         started=_started(),
         journal=journal,
         permissions=consent.of(given, settings.targets, questions.confirm()),
+        trusted=trusted,
+        alone=alone,
         **({"check_every": every} if isinstance(every, float) else {}),
     )
     with ExitStack() as stack:

@@ -98,12 +98,14 @@ class Context:
     `platform` (the product's major version) describe the host it is meant for; `built` is true for
     what is about to be deployed, when no placeholder may be left; `development` while it is served
     from this machine; `fragment` for a file that a host merges into a descriptor; `whole` where a
-    part of a descriptor is not enough.
+    part of a descriptor is not enough. `base_url` is the address that rendering put in: it is where
+    we happen to serve, and says nothing of what was written.
     """
 
     product: str | None = None
     profile: str | None = None
     platform: int | None = None
+    base_url: str | None = None
     built: bool = False
     development: bool = False
     fragment: bool = False

@@ -47,6 +47,8 @@ def examine(
         body = filled.encode(encoding_of(source), "xmlcharrefreplace") if filled else data
         return judge(source, body, is_json, flaws, Placer(name), known)
 
+    ours = variables.get("base_url")
+    context = replace(context, base_url=ours if isinstance(ours, str) else None)
     rendering = render(files, name, variables, missing=missing)
     if isinstance(rendering, Wanted):
         return rendering

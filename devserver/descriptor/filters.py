@@ -157,6 +157,13 @@ def _tojson(fuel: Fuel, _how: EvalContext, values: Values, named: Named) -> None
         fuel.text(units * min(units, 1000) * width)
 
 
+def _trim(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
+    _whole(fuel, how, values, named)
+    among = _argument("chars", 1, None, values, named)
+    if isinstance(among, str):
+        fuel.spend(len(str(values[0])) * len(among) // 32)
+
+
 def _wordwrap(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
     _slow(fuel, how, values, named)
     text = str(values[0])
@@ -178,7 +185,7 @@ _FILTERS: Final[Mapping[str, Price]] = {
     **dict.fromkeys(("attr", "count", "d", "default", "first", "last", "length"), _nothing),
     **dict.fromkeys(("abs", "capitalize", "e", "escape", "filesizeformat", "float"), _whole),
     **dict.fromkeys(("forceescape", "int", "lower", "reverse", "safe", "string"), _whole),
-    **dict.fromkeys(("trim", "upper", "truncate", "xmlattr"), _whole),
+    **dict.fromkeys(("upper", "truncate", "xmlattr"), _whole),
     **dict.fromkeys(("title", "urlencode", "wordcount"), _slow),
     **dict.fromkeys(("dictsort", "groupby", "max", "min", "sort", "unique"), _compared),
     **dict.fromkeys(("items", "map", "reject", "rejectattr", "select", "selectattr"), _nothing),
@@ -195,6 +202,7 @@ _FILTERS: Final[Mapping[str, Price]] = {
     "striptags": _slower,
     "sum": _sum,
     "tojson": _tojson,
+    "trim": _trim,
     "wordwrap": _wordwrap,
 }
 _LAZY: Final = frozenset({"items", "map", "reject", "rejectattr", "select", "selectattr"})
@@ -223,7 +231,7 @@ def _paid(function: Callable[..., Any], price: Price, *, lazy: bool, iterators: 
     @pass_context
     def paid(context: Context, value: Any, *values: Any, **named: Any) -> Any:
         fuel: Fuel = context.environment.fuel  # type: ignore[attr-defined]
-        fuel.spend(30)
+        fuel.spend(60)
         for each in (*values, *named.values()):
             fuel.weigh(each, swell=True)
         if not iterators and isinstance(value, Iterator):

@@ -19,6 +19,8 @@ UNITS: Final = 6_000_000
 """A descriptor of 60 kB with 400 modules takes some 200,000."""
 DEPTH: Final = 100
 """Macros, includes, blocks and recursive loops within each other."""
+NESTED: Final = 200
+"""Lists within lists."""
 BITS: Final = 4096
 """The largest integer that arithmetic touches."""
 HASHABLE_BITS: Final = 60
@@ -109,25 +111,30 @@ class Fuel:
         return units
 
     def _walk(self, root: object, swell: bool, times: int) -> int:
-        total = 0
-        waiting = [root]
-        while waiting:
-            value = waiting.pop()
-            kind = type(value)  # not isinstance: that asks the value itself for its class
-            units = _NODE
-            if issubclass(kind, str):
-                units += _characters(value, swell) // _CHARACTERS  # type: ignore[arg-type]
-            elif issubclass(kind, int):
-                units += _integer(value)  # type: ignore[arg-type]
-            elif issubclass(kind, range | bytes | bytearray):
-                units += len(value)  # type: ignore[arg-type]
-            elif (parts := _parts(value, kind)) is not None:
-                units += len(parts)
-                waiting += parts
-            elif swell and value is not root and issubclass(kind, Undefined):
-                value._fail_with_undefined_error()  # type: ignore[attr-defined]
-            self.spend(units * times)
-            total += units
+        total = depth = 0
+        level: list[object] = [root]
+        while level:
+            below: list[object] = []
+            for value in level:
+                kind = type(value)  # not isinstance: that asks the value itself for its class
+                units = _NODE
+                if issubclass(kind, str):
+                    units += _characters(value, swell) // _CHARACTERS  # type: ignore[arg-type]
+                elif issubclass(kind, int):
+                    units += _integer(value)  # type: ignore[arg-type]
+                elif issubclass(kind, range | bytes | bytearray):
+                    units += len(value)  # type: ignore[arg-type]
+                elif (parts := _parts(value, kind)) is not None:
+                    units += len(parts)
+                    below += parts
+                elif swell and depth and issubclass(kind, Undefined):
+                    value._fail_with_undefined_error()  # type: ignore[attr-defined]
+                self.spend(units * times)
+                total += units
+            depth += 1
+            if depth > NESTED:  # hash has no limit of its own but the stack
+                raise Exceeded(f"a value is nested more than {NESTED} levels deep")
+            level = below
         return total
 
     def paced(self, items: Iterable[object], units: int) -> Iterator[object]:

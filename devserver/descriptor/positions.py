@@ -25,10 +25,15 @@ class Source:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.text = text
+        self._ending = ""
         self._endings: list[str] = []
         if "\r" in text:
-            self._endings = _LINE_END.findall(text)
             self.text = _LINE_END.sub("\n", text)
+            if text.count("\r\n") == text.count("\r") == text.count("\n"):
+                self._ending = "\r\n"
+            else:  # of each line its own
+                same = {"\n": "\n", "\r": "\r", "\r\n": "\r\n"}
+                self._endings = [same[found[0]] for found in _LINE_END.finditer(text)]
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -40,6 +45,8 @@ class Source:
 
     def written(self, offset: int, text: str) -> str:
         """A piece of the text, at *offset*, with the line ends it was written with."""
+        if self._ending:
+            return text.replace("\n", self._ending)
         if not self._endings:
             return text
         line = bisect_right(self._starts, offset) - 1

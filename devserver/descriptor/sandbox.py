@@ -5,105 +5,36 @@ jinja2's immutable sandbox keeps a template from Python's internals; this one al
 the mapping of files alone.
 """
 
-import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
 from datetime import date, time, timedelta
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final
 
 from jinja2.environment import Template
-from jinja2.exceptions import SecurityError, TemplateNotFound, TemplatesNotFound, UndefinedError
+from jinja2.exceptions import SecurityError, TemplateNotFound, TemplatesNotFound
 from jinja2.runtime import (
     BlockReference,
     Context,
     LoopContext,
     Macro,
-    StrictUndefined,
     Undefined,
     markup_join,
     str_join,
 )
-from jinja2.sandbox import (
-    ImmutableSandboxedEnvironment,
-    SandboxedEscapeFormatter,
-    SandboxedFormatter,
-)
-from jinja2.utils import Cycler, Joiner, Namespace, missing
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Cycler, Joiner, Namespace
 from markupsafe import Markup, escape
 
+from devserver.descriptor.calls import Format, bounded_range, pay_for_method
 from devserver.descriptor.filters import FILTERS, TESTS
-from devserver.descriptor.fuel import (
-    RANGE,
-    Exceeded,
-    Fuel,
-    pay_for_operator,
-    pay_for_spec,
-    swollen,
-)
+from devserver.descriptor.fuel import Exceeded, Fuel, pay_for_operator, swollen
+from devserver.descriptor.references import candidates
+from devserver.descriptor.unknown import Unknown
 
 TEMPLATES: Final = 1000
 """Files that one rendering may ask for in vain."""
 LONGEST: Final = 4096
 """Characters of a file's name: what Linux opens."""
-
-Place = tuple[str, int]
-"""A template's name and an offset in its text."""
-
-_STR_METHODS: Final = """
-    capitalize casefold center count endswith expandtabs find index isalnum isalpha isascii
-    isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join
-    ljust lower lstrip partition removeprefix removesuffix replace rfind rindex rjust rpartition
-    rsplit rstrip split splitlines startswith strip swapcase title upper zfill
-"""
-_METHODS: Final[tuple[tuple[type | tuple[type, ...], frozenset[str]], ...]] = (
-    (str, frozenset(_STR_METHODS.split())),
-    (Mapping, frozenset({"copy", "get", "items", "keys", "values"})),
-    ((list, tuple, range), frozenset({"copy", "count", "index"})),
-    ((int, float), frozenset({"bit_length", "is_integer"})),
-    (
-        (date, time, timedelta),
-        frozenset(
-            {"date", "isoformat", "isoweekday", "strftime", "time", "total_seconds", "weekday"}
-        ),
-    ),
-    (LoopContext, frozenset({"changed", "cycle"})),
-    (Cycler, frozenset({"next", "reset"})),
-)
-_DICT_ATTRIBUTES: Final = frozenset(dir(dict))
-_IMMUTABLE: Final = frozenset({Markup, bool, float, int, str, tuple})
-_WIDTHS: Final = frozenset({"center", "ljust", "rjust", "zfill"})
-_PARTS: Final = frozenset({"rsplit", "split", "splitlines"})
-
-
-class UnknownName(UndefinedError):
-    """An undefined value was used. `place` is where it was named, `obj` what it was asked of."""
-
-    def __init__(self, message: str, undefined: "Unknown") -> None:
-        super().__init__(message)
-        self.place = undefined._place
-        self.name = undefined._undefined_name
-        self.obj = undefined._undefined_obj
-
-
-class Unknown(StrictUndefined):
-    """An undefined value that remembers where the template named it."""
-
-    __slots__ = ("_place",)
-
-    def __init__(
-        self,
-        hint: str | None = None,
-        obj: Any = missing,
-        name: str | None = None,
-        exc: Any = UndefinedError,
-    ) -> None:
-        if exc is UndefinedError:
-            exc = self._complaint
-        super().__init__(hint, obj, name, exc)
-        self._place: Place | None = None
-
-    def _complaint(self, message: str) -> UnknownName:
-        return UnknownName(message, self)
 
 
 class Outside(Exception):
@@ -132,51 +63,6 @@ class FrugalContext(Context):
     ) -> None:
         environment.fuel.spend(40 + 2 * len(parent))
         super().__init__(environment, parent, name, blocks, globals)
-
-
-class _Formatter(SandboxedFormatter):
-    """`str.format`, paid for: each field's width, precision and text before it is built."""
-
-    def __init__(self, sandbox: "Sandbox", **more: Any) -> None:
-        super().__init__(sandbox, **more)
-        self._fuel = sandbox.fuel
-
-    def format_field(self, value: Any, format_spec: str) -> str:
-        pay_for_spec(self._fuel, value, format_spec)
-        return str(super().format_field(value, format_spec))
-
-    def convert_field(self, value: Any, conversion: Any) -> Any:
-        self._fuel.weigh(value, swell=True)
-        return super().convert_field(value, conversion)
-
-    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
-        self._fuel.spend(60 + len(field_name))
-        return super().get_field(field_name, args, kwargs)
-
-
-class _EscapeFormatter(_Formatter, SandboxedEscapeFormatter):
-    pass
-
-
-class Format:
-    """A text's `format` or `format_map`, ready to be called."""
-
-    __slots__ = ("_name", "_sandbox", "_text")
-
-    def __init__(self, sandbox: "Sandbox", text: str, name: str) -> None:
-        self._sandbox = sandbox
-        self._text = text
-        self._name = name
-
-    def __call__(self, *args: Any, **named: Any) -> str:
-        text = self._text
-        self._sandbox.fuel.spend(len(text))
-        if self._name == "format_map":
-            (named,), args = args, ()
-        if isinstance(text, Markup):
-            escaping = _EscapeFormatter(self._sandbox, escape=text.escape)
-            return Markup(escaping.vformat(text, args, named))
-        return _Formatter(self._sandbox).vformat(text, args, named)
 
 
 class Sandbox(ImmutableSandboxedEnvironment):
@@ -288,7 +174,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
         def unknown(offset: int, name: str) -> Unknown:
             value = self._unknown(name=name)
-            value._place = template, offset
+            value.named_at(template, offset)
             return value
 
         return unknown
@@ -346,8 +232,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if type(obj) is dict and attribute in obj and attribute not in _DICT_ATTRIBUTES:
             return obj[attribute]  # what the line below would come to, at a fifth of the time
         value = super().getattr(obj, attribute)
-        if name and type(value) is Unknown and value._place is None:
-            value._place = name, offset
+        if name and type(value) is Unknown:
+            value.named_at(name, offset)
         return value
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -359,8 +245,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if type(argument) is not str and type(argument) is not int:
             self.fuel.weigh(argument)
         value = super().getitem(obj, argument)
-        if name and type(value) is Unknown and value._place is None:
-            value._place = name, offset
+        if name and type(value) is Unknown:
+            value.named_at(name, offset)
         return value
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
@@ -374,7 +260,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return None
         if value.__name__ not in ("format", "format_map") or not isinstance(value.__self__, str):
             return None
-        return Format(self, value.__self__, value.__name__)
+        return Format(self, self.fuel, value)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **named: Any) -> Any:
         fuel = __self.fuel
@@ -389,7 +275,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             for private in ("_loop_vars", "_block_vars"):
                 named.pop(private, None)
             args = tuple(list(each) if isinstance(each, Iterator) else each for each in args)
-            _pay_for_method(fuel, __obj, args, named)
+            pay_for_method(fuel, __obj, args, named)
             return __obj(*args, **named)
         if isinstance(__obj, type) and __obj in _MADE:
             fuel.spend(16)
@@ -402,17 +288,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return __context.call(__obj, *args, **named)
 
 
-def bounded_range(*bounds: int) -> range:
-    """`range`, of at most `RANGE` numbers, none of them past 60 bits."""
-    made = range(*bounds)
-    if abs(made.stop - made.start) // abs(made.step) > RANGE or any(
-        bound.bit_length() > 60 for bound in bounds
-    ):
-        raise Exceeded(f"a range holds at most {RANGE:,} numbers")
-    return made
-
-
 _MADE: Final = (Cycler, dict, Joiner, ValuesOf)
+_DICT_ATTRIBUTES: Final = frozenset(dir(dict))
+_IMMUTABLE: Final = frozenset({Markup, bool, float, int, str, tuple})
 _PRINTABLE: Final = (
     bool, int, float, complex, type(None), list, tuple, Mapping, set, frozenset, range, date, time,
     timedelta, bytes,
@@ -429,51 +307,3 @@ def _unprintable(value: object) -> str:
             return "this is a sequence that is yet to be made: add |list or |join"
         case _:
             return f"a {type(value).__name__} has no text to write"
-
-
-def _pay_for_method(
-    fuel: Fuel, method: Any, args: tuple[Any, ...], named: Mapping[str, Any]
-) -> None:
-    """Pay for a method by what it walks and builds. Raises SecurityError for one not listed."""
-    obj, name = method.__self__, method.__name__
-    for kinds, names in _METHODS:
-        if isinstance(obj, kinds):
-            if name in names:
-                break
-            raise SecurityError(f'a template may not call "{name}" of a {type(obj).__name__}')
-    else:
-        raise SecurityError(f"a template may not call a method of a {type(obj).__name__}")
-    given = (*args, *named.values())
-    for each in given:
-        fuel.weigh(each, swell=True)
-    if not isinstance(obj, str):
-        if name in ("copy", "count", "index"):
-            fuel.weigh(obj)
-        elif name == "strftime":
-            fuel.text(sum(256 * len(each) for each in given if isinstance(each, str)))
-        return
-    fuel.spend(2 * len(obj)) if name in _PARTS else fuel.text(len(obj))
-    number = max((each for each in given if isinstance(each, int)), default=0)
-    number = max(0, number)
-    if name in _WIDTHS:
-        fuel.text(number)
-    elif name == "expandtabs":
-        fuel.text(obj.count("\t") * (number or 8))
-    elif name == "join" and args and hasattr(args[0], "__len__"):
-        fuel.text(len(args[0]) * len(obj))
-    elif name == "replace" and len(args) > 1 and isinstance(args[0], str):
-        fuel.text(obj.count(args[0]) * swollen(str(args[1])))
-
-
-def candidates(name: str, parent: str) -> tuple[str, ...]:
-    """Where *name*, as *parent* writes it, may be found: from the root first, then from its folder.
-
-    Project-relative names, normalised; none of them where all lie outside the project.
-    """
-    if name.startswith("/") or not name:
-        return ()
-    found: Iterable[str] = (
-        posixpath.normpath(name),
-        posixpath.normpath(posixpath.join(posixpath.dirname(parent), name)),
-    )
-    return tuple(dict.fromkeys(each for each in found if each.split("/")[0] not in ("..", ".", "")))

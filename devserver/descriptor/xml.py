@@ -25,7 +25,6 @@ from devserver.descriptor.document import (
     Problem,
     XmlDocument,
 )
-from devserver.descriptor.mask import mask_xml
 from devserver.model import Severity
 
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*", re.DOTALL)
@@ -46,6 +45,8 @@ def parse(text: str, context: Context | None = None) -> Parsed:
         if known and "${" in text:
             _fill(root, known)
         return Parsed(XmlDocument(text, root, _locator(text), context))
+    from devserver.descriptor.mask import mask_xml  # only a broken text needs it
+
     masked = mask_xml(text)
     if masked is not None and (flaw is None or flaw.code != "G009"):
         root, _ = _tree(masked.text)

@@ -181,6 +181,8 @@ def _number(name: str, value: str) -> int:
 @dataclass(slots=True)
 class _Armed:
     fault: Fault
+    random: Random
+    """Its own: what it does depends on its own calls alone, however others interleave."""
     calls: int = 0
     struck: int = 0
 
@@ -197,7 +199,7 @@ class Script:
         self._armed: list[_Armed] = []
 
     def add(self, faults: Iterable[Fault]) -> None:
-        self._armed.extend(_Armed(fault) for fault in faults)
+        self._armed.extend(_Armed(fault, Random(self._random.getrandbits(64))) for fault in faults)
 
     def clear(self) -> None:
         self._armed.clear()
@@ -225,7 +227,7 @@ class Script:
             return False
         if fault.pattern and fault.pattern[position % len(fault.pattern)] != "x":
             return False
-        if fault.probability < 1 and self._random.random() >= fault.probability:
+        if fault.probability < 1 and armed.random.random() >= fault.probability:
             return False
         armed.struck += 1
         return True

@@ -77,7 +77,7 @@ class SimulatedHost:
         self.identity = Identity(product.name, random)
         if kept_in and (saved := persistence.read(kept_in)):
             persistence.restore(saved, self.state, self.identity, kept_in)
-        self.faults = Script(random)
+        self.faults = Script(Random(random.getrandbits(64)))
         self.journal = journal
         self.form_token = f"{random.getrandbits(128):032x}"
         self.callbacks: deque[Callback] = deque(maxlen=KEPT)

@@ -8,14 +8,16 @@ import click
 
 from devserver import __version__
 from devserver.descriptor.diff import sentence
-from devserver.descriptor.visible import one_line
+from devserver.descriptor.visible import one_line, visible
 from devserver.events import (
     AppChanged,
+    AppOutput,
     CallbackReceived,
     Changed,
     Checked,
     Event,
     Notice,
+    Probed,
     Published,
     Rendered,
     RequestServed,
@@ -97,6 +99,10 @@ class View:
                 return self._callback(event)
             case AppChanged():
                 return self._app(event)
+            case AppOutput():
+                return self._output(event)
+            case Probed():
+                return [] if self.quiet else self._warnings(event.time, event.diagnostics)
             case Notice():
                 return self._notice(event)
             case Stopped():
@@ -231,6 +237,12 @@ class View:
             return []
         detail = f": {one_line(event.detail)}" if event.detail else ""
         return [self._line(event.time, f"app  {one_line(event.state)}{detail}")]
+
+    def _output(self, event: AppOutput) -> list[str]:
+        if self.quiet:
+            return []
+        prefix = self._paint("app |", fg="magenta")
+        return [f"{' ' * 10}{prefix} {visible(line)}" for line in event.lines]
 
     def _notice(self, event: Notice) -> list[str]:
         if self.quiet and event.severity is Severity.INFO:

@@ -5,6 +5,7 @@ it is derived (DESIGN §3).
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Self
 
 from devserver.events import CallbackReceived, Event, RequestServed
@@ -28,6 +29,8 @@ class Attempt:
     fetched: float | None = None
     installed: float | None = None
     called: float | None = None
+    handed: datetime | None = None
+    """When the target's GET was answered, by the wall clock that events carry."""
     doubted: str = ""
     """Why a callback that came did not count."""
 
@@ -44,11 +47,12 @@ class Attempt:
                 and self.posted is not None
                 and self.fetched is None
             ):
-                return replace(self, fetched=now)
+                return replace(self, fetched=now, handed=event.time)
             case CallbackReceived() if self._awaits(event) and self.called is None:
                 if event.verdict is not Verdict.GENUINE:
                     return replace(self, doubted=event.reason or event.verdict.value)
-                if event.target == target and self.fetched is not None:
+                # An app may take its time to answer: what counts is when the host called.
+                if event.target == target and self.handed and event.time >= self.handed:
                     return replace(self, called=now)
         return self
 

@@ -1,36 +1,50 @@
-"""The public port: the descriptor, the callbacks it declares, and nothing else.
+"""The public port: the descriptor, the callbacks it declares, and the app behind us.
 
 A tunnel shows all of it to the world, so no state of ours, no action and no secret is on it.
 
 - `GET|HEAD /atlassian-plugin.xml` (or the name the descriptor's kind is known by): the newest good
   bytes; with `?target=NAME&rev=DIGEST` exactly those bytes, so that a GET proves who took what.
 - POSTs to a path that this or an earlier revision declares as a callback.
-- `/_upm-dev/health`, and `/` as a small page.
+- `/_upm-dev/health`, and the script of the overlay (`web.snippet`).
+- Everything else goes to the app; without one, `/` is a small page.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import weakref
+from collections.abc import Awaitable, Callable, MutableSet
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from devserver import __version__
+from devserver.backend import end_to_end
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor
 from devserver.publish import Published
+from devserver.traffic import Tell
+from devserver.web import snippet
 from devserver.web.hosts import guard
+
+if TYPE_CHECKING:
+    from devserver.web.proxy import Proxy
 
 NAMES = frozenset({"/atlassian-plugin.xml", "/atlassian-connect.json", "/atlassian-remote-app.xml"})
 BODY_LIMIT = 10 * 1024 * 1024
 """Bytes of a callback: larger ones are answered 413."""
+BODY_SECONDS = 30.0
+"""How long a callback's body may take to come."""
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a callback was answered with."""
+    """What a callback is answered with: our own words, or the app's."""
 
     status: int
     text: str = ""
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Receive = Callable[[web.Request, CallbackSpec, bytes], Awaitable[Received]]
@@ -44,20 +58,27 @@ class Site:
     published: Published
     bus: Bus
     receive: Receive
+    proxy: "Proxy | None" = None
+    tell: Tell = lambda _: None
 
 
 SITE = web.AppKey("SITE", Site)
+SOCKETS: "web.AppKey[MutableSet[web.WebSocketResponse]]" = web.AppKey("SOCKETS", weakref.WeakSet)
+"""WebSockets between pages and the app, which would hold up the end."""
 
 
 def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
     """The application of the public port; *hosts* are names beside our own that may call us."""
     app = web.Application(middlewares=[guard(hosts)], client_max_size=BODY_LIMIT)
     app[SITE] = site
+    app[SOCKETS] = weakref.WeakSet()
+    app.on_shutdown.append(hang_up)
     app.add_routes(
         [
             *(web.route("*", name, descriptor) for name in sorted(NAMES)),
             web.get("/_upm-dev/health", health),
-            web.get("/", front_page),
+            web.get(snippet.PATH, snippet.answer),
+            web.route("*", "/_upm-dev/{path:.*}", nothing),
             web.route("*", "/{path:.*}", anything_else),
         ]
     )
@@ -125,14 +146,52 @@ async def front_page(request: web.Request) -> web.Response:
     return _text(200, f"upm-dev {__version__} serves an Atlassian app descriptor\n\n{serving}\n")
 
 
-async def anything_else(request: web.Request) -> web.Response:
-    """A callback where the descriptor declares one here; else nothing."""
-    spec = request.app[SITE].published.callback(request.path)
+async def anything_else(request: web.Request) -> web.StreamResponse:
+    """A callback where the descriptor declares one here; else the app's, where there is one."""
+    site = request.app[SITE]
+    spec = site.published.callback(request.path)
     if spec is not None and request.method == "POST":
-        body = await request.read()
-        received = await request.app[SITE].receive(request, spec, body)
+        return await callback(request, site, spec)
+    if site.proxy is None:
+        return await (front_page if request.path == "/" else nothing)(request)
+    from devserver.web import proxy
+
+    response = await proxy.forward(request, site.proxy, request.app[SOCKETS])
+    site.bus.publish(
+        RequestServed(
+            who=_who(request, None),
+            method=request.method,
+            path=request.path_qs,
+            status=response.status,
+        )
+    )
+    return response
+
+
+async def callback(request: web.Request, site: Site, spec: CallbackSpec) -> web.Response:
+    """What the host is answered; a caller that does not get on with its body is cut."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+    except TimeoutError:
+        return _text(408, "the body did not come in time\n", Connection="close")
+    received = await site.receive(request, spec, body)
+    if not received.headers and not received.body:
         return _text(received.status, received.text)
+    headers = end_to_end(received.headers)
+    headers.popall("Content-Encoding", None)
+    return web.Response(status=received.status, body=received.body, headers=headers)
+
+
+async def nothing(_: web.Request) -> web.Response:
     return _text(404, "nothing is served here\n")
+
+
+async def hang_up(app: web.Application) -> None:
+    """End what would not end by itself."""
+    sockets = app[SOCKETS]
+    for socket in tuple(sockets):
+        await socket.close(code=1001, message=b"upm-dev stops")
 
 
 def _text(status: int, text: str, **headers: str) -> web.Response:

@@ -1,28 +1,39 @@
-"""From a callback's request to its event: verified, told, answered.
+"""From a callback's request to its event: verified, told, handed to the app, answered.
 
-A genuine one is answered 204, which a host takes for yes where the answer decides about the
-installation (upm-protocol.md §7.2); a forged one 401. One that cannot be judged, because the
-target's own key is not to be had, is let pass but proves nothing.
+A genuine one is answered by the app, so that its word stays decisive (upm-protocol.md §7.2), or
+204 where there is no app; a forged one 401, and the app never sees it. One that cannot be judged,
+because the target's own key is not to be had, is let pass but proves nothing.
 """
 
 import time
+from datetime import UTC, datetime
 
 from aiohttp import web
 
-from devserver.callbacks.call import Call
+from devserver.backend import Answer, Backend, BackendUnavailable
+from devserver.callbacks.call import Call, Finding
+from devserver.callbacks.record import Keep, Recorded
 from devserver.callbacks.verifier import Verifier
 from devserver.events import Bus, CallbackReceived
 from devserver.model import CallbackSpec, Verdict
 from devserver.web.public import Receive, Received
 
-STATUS = {Verdict.GENUINE: 204, Verdict.UNVERIFIABLE: 204, Verdict.FORGED: 401}
+FORGED = 401
+NO_APP = 204
 
 
-def receiver(verifier: Verifier, bus: Bus, base_url: str) -> Receive:
+def receiver(
+    verifier: Verifier,
+    bus: Bus,
+    base_url: str,
+    *,
+    backend: Backend | None = None,
+    keep: Keep | None = None,
+) -> Receive:
     """What the public port hands callbacks to; *base_url* is the one the descriptor has."""
 
     async def receive(request: web.Request, spec: CallbackSpec, body: bytes) -> Received:
-        started = time.perf_counter()
+        started, came = time.perf_counter(), datetime.now(UTC)
         # The host signed the address it was told, not the one it came to us by.
         call = Call(
             method=request.method,
@@ -31,19 +42,54 @@ def receiver(verifier: Verifier, bus: Bus, base_url: str) -> Receive:
             body=body,
         )
         finding = await verifier.verify(call, spec.event, base_url=base_url)
-        status = STATUS[finding.verdict]
+        answer, trouble = await _answer(request, body, finding, backend)
+        ms = (time.perf_counter() - started) * 1000
         bus.publish(
             CallbackReceived(
+                time=came,
                 target=finding.target,
                 event=finding.event,
                 verdict=finding.verdict,
-                status=status,
-                ms=(time.perf_counter() - started) * 1000,
+                status=answer.status,
+                ms=ms,
                 path=request.path,
                 key=finding.key,
                 reason=finding.reason,
             )
         )
-        return Received(status, f"{finding.reason}\n" if finding.reason else "")
+        if keep is not None:
+            keep(
+                Recorded(
+                    time=came,
+                    finding=finding,
+                    method=request.method,
+                    path=request.raw_path,
+                    headers=tuple(request.headers.items()),
+                    body=body,
+                    status=answer.status,
+                    answer_headers=answer.headers,
+                    answer=answer.body,
+                    ms=ms,
+                    error=trouble,
+                )
+            )
+        if finding.verdict is Verdict.FORGED:
+            return Received(answer.status, f"{finding.reason}\n" if finding.reason else "")
+        return Received(answer.status, trouble, answer.body, answer.headers)
 
     return receive
+
+
+async def _answer(
+    request: web.Request, body: bytes, finding: Finding, backend: Backend | None
+) -> tuple[Answer, str]:
+    """What the host is answered, and what is wrong with the app where it did not say."""
+    if finding.verdict is Verdict.FORGED:
+        return Answer(FORGED, (), b""), ""
+    if backend is None:
+        return Answer(NO_APP, (), b""), ""
+    try:
+        headers = request.headers.items()
+        return await backend.send(request.method, request.raw_path, headers, body), ""
+    except BackendUnavailable as trouble:
+        return Answer(trouble.status, (), b""), f"{trouble.reason}\n"

@@ -121,6 +121,8 @@ EXCEEDING = {
     "laughs hashed get": TUPLES + "{{ {}.get(ns.x) }}",
     "laughs unique": TUPLES + "{{ [ns.x]|unique|list|length }}",
     "laughs as a filter": TUPLES + "{{ [1]|map(ns.x)|list }}",
+    "nested in depth": "{% set ns = namespace(x=()) %}{% for i in range(20000) %}"
+    "{% set ns.x = (ns.x,) %}{% endfor %}{{ {ns.x: 1}|length }}",
     "a namespace within itself": "{% set ns = namespace() %}{% set ns.x = [ns] %}{{ [ns] }}",
     # Loops and recursion
     "nested loops": "{% for a in range(99999) %}{% for b in range(99999) %}"
@@ -160,6 +162,8 @@ EXCEEDING = {
     "striptags": "{% for i in range(9999) %}{{ ('&ampx' * 10000)|striptags }}{% endfor %}",
     "urlencode": f"{{% for i in range(9999) %}}{{{{ ('{SMILE}' * 10000)|urlencode|length }}}}"
     "{% endfor %}",
+    "strip": "{% set s = 'a' * 1000000 %}{{ s.strip('b' * 1000000 ~ 'a')|length }}",
+    "trim": "{% set s = 'a' * 1000000 %}{{ s|trim('b' * 1000000 ~ 'a')|length }}",
     "attributes": "{{ range(99999)|map(attribute='real.' * 1000 ~ 'real')|list }}",
     "colliding hashes": f"{{{{ range(0, {M61} * 99999, {M61})|unique|list|length }}}}",
     "colliding constants": "{{ [" + ",".join(str(M61 * i) for i in range(9000)) + "]|length }}",
@@ -354,6 +358,16 @@ def test_asking_for_ever_more_files_ends() -> None:
     result = render({NAME: some.encode()}, NAME, {})
     assert isinstance(result, Wanted)
     assert len(result.names) == 900
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\n"])
+def test_a_template_of_megabytes_without_tags(ending: str, cost: Callable[[str], Cost]) -> None:
+    """Half a million lines are read, compiled and written in bounds, whatever ends them."""
+    found = cost(f"<a/> <b/> <c/>{ending}" * 450_000)
+
+    assert found.result == "Rendering"
+    assert found.seconds < SECONDS
+    assert found.megabytes < MEGABYTES
 
 
 def test_fuel_that_is_used_up_stays_used_up() -> None:

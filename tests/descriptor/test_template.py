@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from devserver.descriptor.template import Failure, Rendering, Wanted, references, render
+from devserver.descriptor.references import references
+from devserver.descriptor.template import Failure, Rendering, Wanted, render
 from devserver.model import Diagnostic, Position
 
 NAME = "atlassian-plugin.xml.j2"
@@ -397,6 +398,19 @@ def test_values_of_loops_are_noted() -> None:
     assert diagnostic.code == "T007"
     assert diagnostic.message.startswith("ZeroDivisionError")
     assert diagnostic.notes == (f'while m.key = "{"b" * 59}…"', "while i = 5")
+
+
+def test_what_comes_from_the_environment_stays_out_of_messages() -> None:
+    """A secret in a loop, or in Python's own words, is not repeated."""
+    secret = "correct horse"
+    template = (
+        "{% for k, v in env.items() %}{{ '%d' % {v: 1}[v ~ ''] }}{{ [].index(v) }}{% endfor %}"
+    )
+    diagnostic = failed(template, {"env": {"TOKEN": secret}})
+
+    assert "TOKEN" in repr(diagnostic)
+    assert secret not in repr(diagnostic)
+    assert diagnostic.message == "ValueError: '…' is not in list"
 
 
 @pytest.mark.parametrize(

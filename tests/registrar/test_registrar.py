@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import json
 
 import pytest
 from registrar.house import QUICK, house, remote
-from upm.scripted import answer, scripted
+from upm.scripted import accepted, answer, scripted
 
 from devserver.events import Notice
 from devserver.model import Proof, TargetState
@@ -319,3 +320,101 @@ def test_back_off_doubles_to_a_limit() -> None:
 def test_quick_limits_are_quick() -> None:
     """The limits of these tests are shorter than a user's."""
     assert QUICK.confirm < Limits().confirm
+
+
+def answers_of(*more: bytes) -> list[bytes]:
+    """A host that gives a token, has no such app, accepts, and then says *more*."""
+    return [answer(200, upm_token="1"), answer(404), accepted(), *more]
+
+
+def listed(**more: object) -> bytes:
+    """What a task's plugin is, where a proxy has followed the redirect."""
+    said = {"key": "com.example.hello", "version": "1.0", "enabled": True, **more}
+    return answer(200, json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "code"),
+    [
+        ({"version": "3.0"}, "TASK-OLDER-VERSION"),
+        ({"key": "com.example.other"}, "TASK-OTHER-KEY"),
+    ],
+)
+async def test_done_is_not_enough(plugin: dict[str, str], code: str) -> None:
+    """A task that ends well with another app, or an older version that was skipped, is refused."""
+    async with scripted(answers_of(listed(**plugin))) as host, house(host.url) as our:
+        our.save()
+        event = await our.until(TargetState.REFUSED)
+
+    assert event.code == code
+    assert "…" not in (event.reason or "")
+
+
+async def test_a_restart_that_is_due_is_told() -> None:
+    """Some module types run only after a restart of the host."""
+    reply = listed(restartState="upgrade")
+    async with scripted(answers_of(reply)) as host, house(host.url) as our:
+        our.save()
+        event = await our.until(TargetState.RESTART_NEEDED)
+
+    assert "after a restart" in (event.reason or "")
+
+
+async def test_a_task_without_end(host: SimulatedHost) -> None:
+    """Given up after its limit, and tried again."""
+    host.script(Fault(kind="endless", stage="install", times=1))
+    limits = Limits(task=0.3, confirm=2.0, first_retry=0.02, last_retry=0.1)
+    async with house(host, limits=limits) as our:
+        our.save()
+        event = await our.until(TargetState.UNAVAILABLE)
+
+    assert event.code == "TASK-ENDLESS"
+    assert "0.3 s" in (event.reason or "")
+
+
+async def test_an_answer_that_is_lost_after_the_fact(host: SimulatedHost) -> None:
+    """Installed, and only the answer was lost: found out, not installed twice."""
+    host.install_time = 0.0
+    host.script(Fault(kind="reset", stage="install", after=True, times=1))
+    limits = Limits(first_retry=0.5, last_retry=0.5, confirm=2.0)
+    async with house(host, limits=limits) as our:
+        our.save()
+        event = await our.until(CONFIRMED)
+
+    assert event.attempt == 1
+    assert our.states().count("registering") == 1
+    assert len(await host.called_back("remote_plugin_installed")) == 1
+
+
+async def test_an_edit_after_a_lost_answer_waits_for_its_end(host: SimulatedHost) -> None:
+    """The install that may be under way is awaited before the next one begins."""
+    host.install_time = 0.3
+    host.script(Fault(kind="reset", stage="install", after=True, times=1))
+    async with house(host) as our:
+        our.save()
+        await our.until(TargetState.UNAVAILABLE)
+        our.save(version="2.0")
+        await our.until(CONFIRMED, revision="r2")
+        assert our.registrars[0].posted is not None
+
+    assert host.state.plugins["com.example.hello"].app.version == "2.0"
+    assert all(task.done for task in host.state.tasks)
+
+
+async def test_credentials_that_expire_are_told_between_edits(host: SimulatedHost) -> None:
+    """A look for drift that is rejected stops the target as well."""
+    limits = Limits(confirm=2.0, check=0.1)
+    async with house(host, limits=limits) as our:
+        our.save()
+        await our.until(CONFIRMED)
+        host.script(
+            Fault(
+                kind="status",
+                stage="other",
+                status=401,
+                headers={"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"},
+            )
+        )
+        event = await our.until(TargetState.REJECTED)
+
+    assert event.code == "UPM401-CREDENTIALS"

@@ -36,6 +36,23 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert strikes(some, 40, seed=7) == strikes(some, 40, seed=7) != strikes(some, 40, seed=8)
 
 
+async def test_the_same_seed_gives_the_same_host(start: Start, log_in: LogIn, app: App) -> None:
+    """Tokens, task ids and what goes wrong: all from the seed, whatever happens in between."""
+    runs = []
+    for _ in range(2):
+        host = await start(seed=42, faults=[Fault(kind="status", stage="token", probability=0.5)])
+        admin = await log_in(host)
+        statuses = [(await admin("GET", "")).status for _ in range(12)]
+        host.faults.clear()
+        token = await admin.token()
+        accepted = await admin.post(app.descriptor, token=token)
+        task = accepted.headers["Location"].rpartition("/")[2]
+        runs.append((statuses, token, task, host.identity.client_key))
+
+    assert runs[0] == runs[1]
+    assert set(runs[0][0]) == {200, 503}
+
+
 def test_a_file_of_faults() -> None:
     """TOML with [[fault]] tables; names with a dash or an underscore."""
     first, second = parse_faults(

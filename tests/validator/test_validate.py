@@ -358,3 +358,21 @@ def test_quiet_shows_errors_alone(run: Run, save: Save, good: str) -> None:
     save(NAME, good.replace("plugins-version", "pluginsVersion"))
 
     assert run("validate", "-q").stdout == ""
+
+
+def test_our_own_address_is_no_mistake(run: Run, save: Save) -> None:
+    """`{{localBaseUrl}}` becomes http://localhost:8000 for now: nobody wrote that."""
+    descriptor = {
+        "key": "com.acme.app",
+        "name": "Acme",
+        "baseUrl": "{{localBaseUrl}}",
+        "authentication": {"type": "none"},
+        "scopes": ["READ"],
+    }
+    save("atlassian-connect.json", json.dumps(descriptor))
+    result = run("validate", "--format", "json", "--profile", "cloud")
+    assert [code for code, *_ in found(result)] == ["E701"]
+
+    save("atlassian-connect.json", json.dumps({**descriptor, "baseUrl": "http://localhost:8000"}))
+    result = run("validate", "--format", "json", "--profile", "cloud")
+    assert [code for code, *_ in found(result)] == ["E701", "E704", "J506"]

@@ -8,7 +8,7 @@ from devserver.descriptor.catalogue import connect_catalogue
 from devserver.descriptor.document import In, JsonDocument, Problem, Replacement, opaque
 from devserver.descriptor.nearest import distance, nearest
 from devserver.descriptor.rules import rule
-from devserver.descriptor.rules.connect_kinds import JSON, bitbucket, draft, text
+from devserver.descriptor.rules.connect_kinds import JSON, bitbucket, draft, text, written_base_url
 from devserver.descriptor.rules.file import HIPCHAT
 from devserver.model import Severity
 
@@ -122,7 +122,7 @@ def base_url_slash(document: JsonDocument) -> Iterator[Problem]:
 
 @rule("J506", Severity.WARNING, JSON)
 def base_url_local(document: JsonDocument) -> Iterator[Problem]:
-    url = text(document.root.get("baseUrl"))
+    url = written_base_url(document)
     if document.context.development or not (found := TUNNELS.search(url)):
         return
     yield Problem(

@@ -27,5 +27,11 @@ def draft(document: JsonDocument) -> bool:
     return "capabilities" in document.root
 
 
+def written_base_url(document: JsonDocument) -> str:
+    """The base URL that stands in the file; empty where it is a placeholder of our own address."""
+    url = text(document.root.get("baseUrl"))
+    return "" if url == document.context.base_url else url
+
+
 def text(value: Any) -> str:
     return value if isinstance(value, str) else ""

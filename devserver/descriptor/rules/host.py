@@ -13,7 +13,7 @@ from devserver.descriptor.document import (
     opaque,
 )
 from devserver.descriptor.rules import XML, rule
-from devserver.descriptor.rules.connect_kinds import JSON, bitbucket, draft, text
+from devserver.descriptor.rules.connect_kinds import JSON, bitbucket, draft, written_base_url
 from devserver.model import Kind, Severity
 
 
@@ -30,7 +30,7 @@ def connect_ends(document: JsonDocument) -> Iterator[Problem]:
 
 @rule("E702", Severity.INFO, JSON)
 def port(document: JsonDocument) -> Iterator[Problem]:
-    url = text(document.root.get("baseUrl"))
+    url = written_base_url(document)
     if document.context.development or opaque(url) or "localhost" in url:
         return
     try:
@@ -104,6 +104,6 @@ def cloud_wants_https(document: Document) -> Iterator[Problem]:
     if document.context.profile != "cloud":
         return
     if isinstance(document, JsonDocument):
-        url, at = text(document.root.get("baseUrl")), In(("baseUrl",))
+        url, at = written_base_url(document), In(("baseUrl",))
         if url.lower().startswith("http:"):
             yield Problem(at, "Cloud reaches apps over https alone", "use https, or a tunnel")

@@ -1,0 +1,332 @@
+"""The app as a child of ours: started, restarted when its sources change or it crashes, ended.
+
+It has a process group of its own, so that everything it starts ends with it, and an environment
+without our secrets. What it writes goes to the Bus, line by line.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from devserver.backend import Backend
+from devserver.credentials import for_child
+from devserver.events import AppChanged, AppOutput, AppState, Bus, Notice
+from devserver.model import Severity
+from devserver.watch import looks
+
+SOURCES = frozenset(
+    {
+        ".cjs", ".css", ".cts", ".ejs", ".env", ".erb", ".go", ".hbs", ".htm", ".html", ".java",
+        ".jinja", ".jinja2", ".js", ".jsx", ".kt", ".mjs", ".mts", ".mustache", ".php",
+        ".properties", ".pug", ".py", ".rb", ".rs", ".scala", ".scss", ".sql", ".svelte", ".toml",
+        ".ts", ".tsx", ".vue", ".yaml", ".yml",
+    }
+)  # fmt: skip
+"""Files whose change restarts the app. Not what apps write themselves: logs, databases, JSON."""
+NOT_SOURCES = frozenset(
+    {"__pycache__", "build", "coverage", "dist", "node_modules", "out", "target", "venv"}
+)
+"""Folders that hold what was made from sources or by others; so do those with a leading dot."""
+MOST_FOLDERS = 500
+"""Folders that are watched for the app: more are a tree that is not one app's sources."""
+TICK_SECONDS = 5.0
+QUIET_SECONDS = 0.1
+"""How long sources must be left alone before the app is started again: saves come in groups."""
+STOP_SECONDS = 3.0
+"""What the app may take to end before it is killed, when it is to be started again."""
+EXIT_SECONDS = 0.4
+"""The same when we end: our own exit has to be quick."""
+READY_STEP = 0.03
+PATIENCE = 30.0
+"""Seconds after which we say that the port of a started app still does not answer."""
+STEADY = 10.0
+"""An app that ran for so long and then crashed is started again at once."""
+LINE = 2000
+"""Characters of a line of output that are kept."""
+CHUNK = 64 * 1024
+PACE = 0.02
+"""Seconds between two pieces of output: one that floods is slowed, not let to flood us."""
+
+
+def pauses() -> Iterator[float]:
+    """Seconds before each further start of an app that crashes: 0.5, 1, 2, ... 30."""
+    pause = 0.5
+    while True:
+        yield pause
+        pause = min(30.0, pause * 2)
+
+
+class App:
+    """Runs *command* in *root*; *others* are the files that are not its sources."""
+
+    def __init__(
+        self,
+        command: str,
+        root: Path,
+        bus: Bus,
+        *,
+        backend: Backend | None,
+        environ: Mapping[str, str],
+        others: Callable[[], frozenset[str]] = frozenset,
+        poll: bool = False,
+    ) -> None:
+        self._command = command
+        self._root = root
+        self._bus = bus
+        self._backend = backend
+        self._environ = environment(environ)
+        self._others = others
+        self._poll = poll
+        self._changed = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._folders: frozenset[Path] = frozenset()
+        self._expect()
+
+    def restart(self) -> None:
+        """Start it anew: the user asks."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep it running, for ever; on cancellation it is left as it is, for `end`."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(), name="app sources")
+            await self._keep_running()
+
+    async def end(self) -> None:
+        """End it, and everything that it started; to be called once `run` has ended.
+
+        It serves until then: hosts tell it that it is uninstalled.
+        """
+        if self._backend is not None:
+            self._backend.settled()
+        if self._process is not None:
+            await self._end(EXIT_SECONDS)
+            self._tell(AppState.STOPPED)
+
+    async def _keep_running(self) -> None:
+        delays = pauses()
+        while True:
+            await self._warn_of_others()
+            self._changed.clear()
+            started = time.monotonic()
+            process = await self._start()
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read(process))
+                ready = tasks.create_task(self._await_ready(process))
+                ended = await self._until_ended_or_changed(process)
+                ready.cancel()
+                if not ended:
+                    self._expect()
+                    await self._end(STOP_SECONDS)
+                # What it started may hold its output open for ever.
+                await asyncio.wait((reading,), timeout=0.5)
+                reading.cancel()
+            if not ended:
+                delays = pauses()
+                continue
+            await self._end(0.0)  # what it started and left behind
+            if time.monotonic() - started > STEADY:
+                delays = pauses()
+            await self._after_crash(process.returncode or 0, next(delays))
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        self._expect()
+        self._tell(AppState.STARTING)
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_shell(
+                self._command,
+                cwd=self._root,
+                env=self._environ,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
+        )
+        try:
+            self._process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._process = await starting  # it is there by now: somebody has to end it
+            raise
+        return self._process
+
+    async def _until_ended_or_changed(self, process: asyncio.subprocess.Process) -> bool:
+        """Whether it ended by itself; False: its sources changed, or the user asked."""
+        ended = asyncio.create_task(process.wait())
+        changed = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait((ended, changed), return_when=asyncio.FIRST_COMPLETED)
+            return not changed.done()
+        finally:
+            ended.cancel()
+            changed.cancel()
+            await asyncio.gather(ended, changed, return_exceptions=True)
+
+    async def _after_crash(self, code: int, pause: float) -> None:
+        if self._backend is not None:
+            self._backend.settled()  # requests need not wait for what does not come
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        self._tell(AppState.CRASHED, f"{how}; starts again in {pause:g} s, or on a change")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._changed.wait()
+
+    async def _end(self, patience: float) -> None:
+        """End the whole group: asked first, killed after *patience* seconds."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            _signal_group(process.pid, signal.SIGTERM)
+            end = time.monotonic() + patience
+            while _group_lives(process.pid) and time.monotonic() < end:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        finally:
+            _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+        self._process = None
+
+    # -- ready ------------------------------------------------------------------------------------
+
+    def _expect(self) -> None:
+        if self._backend is not None:
+            self._backend.starting()
+
+    async def _await_ready(self, process: asyncio.subprocess.Process) -> None:
+        if self._backend is None:
+            self._tell(AppState.RUNNING)
+            return
+        started, told = time.monotonic(), False
+        while not await answers(self._backend.url):
+            if not told and time.monotonic() - started > PATIENCE:
+                told = True
+                self._backend.settled()
+                self._warn(
+                    f"the app runs for {PATIENCE:g} s and nothing answers at {self._backend.url}",
+                    "let it listen there, or correct [app] backend",
+                )
+            await asyncio.sleep(READY_STEP)
+        if process.returncode is None:
+            self._backend.settled()
+            self._tell(AppState.READY)
+
+    async def _warn_of_others(self) -> None:
+        """Somebody else on the app's port would be taken for the app."""
+        if self._backend is not None and await answers(self._backend.url):
+            self._warn(
+                f"something else answers at {self._backend.url} already, so the app cannot",
+                "stop it, or give the app and [app] backend another port",
+            )
+
+    # -- output and sources -----------------------------------------------------------------------
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        rest = b""
+        while piece := await process.stdout.read(CHUNK):
+            *lines, rest = (rest + piece).split(b"\n")
+            if len(rest) > CHUNK:
+                lines, rest = [*lines, rest], b""
+            self._say(lines)
+            await asyncio.sleep(PACE)
+        if rest:
+            self._say([rest])
+
+    def _say(self, lines: list[bytes]) -> None:
+        if lines:
+            told = (each[: 4 * LINE].decode("utf-8", "replace").rstrip("\r") for each in lines)
+            self._bus.publish(AppOutput(lines=tuple(each[:LINE] for each in told)))
+
+    async def _watch(self) -> None:
+        """Note when the app's sources are other than they were."""
+        seen = self._sources()
+        async for _ in looks(lambda: self._folders, poll=self._poll, tick=TICK_SECONDS):
+            now = self._sources()
+            if now == seen:
+                continue
+            while now != seen:  # until they are left alone
+                await asyncio.sleep(QUIET_SECONDS)
+                seen, now = now, self._sources()
+            self._changed.set()
+
+    def _sources(self) -> dict[str, tuple[int, int, int]]:
+        """What tells each source's content from another; notes the folders to watch."""
+        others = self._others()
+        folders: list[Path] = []
+        found: dict[str, tuple[int, int, int]] = {}
+        waiting = [self._root]
+        while waiting and len(folders) < MOST_FOLDERS:
+            folder = waiting.pop()
+            try:
+                entries = list(os.scandir(folder))
+            except OSError:  # gone, or not ours to read
+                continue
+            folders.append(folder)
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in NOT_SOURCES and not entry.name.startswith("."):
+                        waiting.append(Path(entry.path))
+                    continue
+                name = Path(entry.path).relative_to(self._root).as_posix()
+                if Path(entry.name).suffix not in SOURCES and entry.name != ".env":
+                    continue
+                if name in others or entry.name.startswith(".#"):
+                    continue
+                with suppress(OSError):  # gone since it was listed
+                    stat = entry.stat()
+                    found[name] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        self._folders = frozenset(folders)
+        return found
+
+    def _tell(self, state: AppState, detail: str | None = None) -> None:
+        self._bus.publish(AppChanged(state=state.value, detail=detail))
+
+    def _warn(self, message: str, remedy: str) -> None:
+        self._bus.publish(Notice(severity=Severity.WARNING, message=message, remedy=remedy))
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the app is given: no secret of ours, and our own Python where it says `python`.
+
+    Output to a pipe comes in blocks unless the app is told otherwise; Python can be.
+    """
+    given = for_child(environ)
+    ours = str(Path(sys.executable).parent)
+    path = given.get("PATH", os.defpath)
+    return {"PYTHONUNBUFFERED": "1", **given, "PATH": f"{ours}{os.pathsep}{path}"}
+
+
+async def answers(url: str) -> bool:
+    """Whether somebody accepts connections there."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(1.0):
+            _, writer = await asyncio.open_connection(parts.hostname or "localhost", port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,186 @@
+"""The app as a child: started, waited for, started again, ended with everything it started."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from devserver.app import App, environment, pauses
+from devserver.backend import Backend
+from devserver.events import AppChanged, AppOutput, Bus, Event, Notice, Reader
+
+SERVER = """\
+import http.server, os, sys
+print("word", {word!r}, flush=True)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write({word!r}.encode())
+    def log_message(self, *_): pass
+http.server.HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as each:
+        each.bind(("127.0.0.1", 0))
+        port: int = each.getsockname()[1]
+        return port
+
+
+def lives(pid: int) -> bool:
+    """Whether it runs; what waits to be buried does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+class Running:
+    def __init__(self, root: Path, events: Reader, backend: Backend) -> None:
+        self.root = root
+        self.backend = backend
+        self._events = events
+        self.seen: list[Event] = []
+
+    async def until(self, wanted: Callable[[Event], bool]) -> Event:
+        async with asyncio.timeout(15):
+            async for event in self._events:
+                self.seen.append(event)
+                if wanted(event):
+                    return event
+        raise AssertionError(self.seen)
+
+    async def state(self, name: str) -> AppChanged:
+        found = await self.until(lambda each: isinstance(each, AppChanged) and each.state == name)
+        assert isinstance(found, AppChanged)
+        return found
+
+    async def said(self, text: str) -> None:
+        await self.until(lambda each: isinstance(each, AppOutput) and text in " ".join(each.lines))
+
+    async def answer(self) -> bytes:
+        return (await self.backend.send("GET", "/", (), b"")).body
+
+
+@asynccontextmanager
+async def running(root: Path, command: str, port: int) -> AsyncIterator[Running]:
+    bus = Bus()
+    backend = Backend(f"http://127.0.0.1:{port}", command=command)
+    app = App(command, root, bus, backend=backend, environ=os.environ)
+    with bus.reading() as events:
+        task = asyncio.create_task(app.run())
+        try:
+            yield Running(root, events, backend)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await app.end()
+            await backend.close()
+
+
+async def test_started_and_restarted(tmp_path: Path) -> None:
+    """It is ready when its port answers; a change of its sources starts it again, requests wait."""
+    port = free_port()
+    source = tmp_path / "app.py"
+    source.write_text(SERVER.format(word="one", port=port), encoding="utf-8")
+    async with running(tmp_path, "python app.py", port) as app:
+        assert await app.answer() == b"one"
+        await app.state("ready")
+
+        source.write_text(SERVER.format(word="two", port=port), encoding="utf-8")
+        await app.state("starting")
+        assert await app.answer() == b"two"
+
+        (tmp_path / "data.json").write_text("{}", encoding="utf-8")
+        (tmp_path / "node_modules").mkdir()
+        (tmp_path / "node_modules" / "x.js").write_text("1", encoding="utf-8")
+        await app.state("ready")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await app.state("starting")
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), 1)
+
+
+async def test_a_crash(tmp_path: Path) -> None:
+    """Its words and its code are told; it is tried again, at once when it is mended."""
+    port = free_port()
+    source = tmp_path / "app.py"
+    source.write_text("print('why', flush=True); raise SystemExit(3)", encoding="utf-8")
+    async with running(tmp_path, "python app.py", port) as app:
+        await app.said("why")
+        crashed = await app.state("crashed")
+        assert crashed.detail is not None
+        assert crashed.detail.startswith("exit code 3; starts again in 0.5 s")
+        await app.state("crashed")
+        source.write_text(SERVER.format(word="mended", port=port), encoding="utf-8")
+        await app.state("ready")
+        assert await app.answer() == b"mended"
+
+
+async def test_the_whole_group_ends(tmp_path: Path) -> None:
+    """What the app started ends with it, even what ignores being asked."""
+    port = free_port()
+    (tmp_path / "child.py").write_text(
+        "import signal, time, os\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "open('child.pid', 'w').write(str(os.getpid()))\n"
+        "print('child up', flush=True)\n"
+        "time.sleep(600)",
+        encoding="utf-8",
+    )
+    async with running(tmp_path, f"{sys.executable} child.py & wait", port) as app:
+        await app.said("child up")
+        pid = int((tmp_path / "child.pid").read_text(encoding="ascii"))
+        assert lives(pid)
+    async with asyncio.timeout(2):
+        while lives(pid):  # killed, but not yet gone  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_flood_of_output(tmp_path: Path) -> None:
+    """Long lines are cut, bytes of no text are shown as such, and what matters still comes."""
+    port = free_port()
+    (tmp_path / "app.py").write_text(
+        "import sys\n"
+        "sys.stdout.buffer.write(b'\\xff' * 10 + b'\\n' + b'x' * 300000 + b'\\n' + b'last')\n"
+        "sys.stdout.flush()",
+        encoding="utf-8",
+    )
+    async with running(tmp_path, "python app.py", port) as app:
+        await app.said("last")
+        lines = [line for each in app.seen if isinstance(each, AppOutput) for line in each.lines]
+    assert lines[0] == "\ufffd" * 10
+    assert max(map(len, lines)) <= 2000
+
+
+async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
+    """Is told: it would be taken for the app."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        async with running(tmp_path, "sleep 60", port) as app:
+            told = await app.until(lambda each: isinstance(each, Notice))
+    assert isinstance(told, Notice)
+    assert f"http://127.0.0.1:{port}" in told.message
+
+
+def test_its_environment_has_no_secret() -> None:
+    """Nothing of ours, and our own Python first."""
+    given = environment({"UPM_DEV_JIRA_PASSWORD": "x", "HOME": "/h", "PATH": "/bin"})
+
+    assert "UPM_DEV_JIRA_PASSWORD" not in given
+    assert given["HOME"] == "/h"
+    assert given["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/bin"
+
+
+def test_pauses_grow() -> None:
+    """To half a minute."""
+    made = pauses()
+
+    assert [next(made) for _ in range(8)] == [0.5, 1, 2, 4, 8, 16, 30, 30]

@@ -1,0 +1,66 @@
+"""`login` and `logout` with a keyring behind them: here a file, as a keyring's backend would be."""
+
+from pathlib import Path
+
+import pytest
+from commands.test_register import run
+from processes import environment
+
+BACKEND = """
+import json, os
+from pathlib import Path
+_file = Path(os.environ["KEYRING_FILE"])
+def _read(): return json.loads(_file.read_text()) if _file.exists() else {}
+def get_keyring(): return object()
+def get_password(service, user): return _read().get(service + "|" + user)
+def set_password(service, user, secret):
+    _file.write_text(json.dumps({**_read(), service + "|" + user: secret}))
+def delete_password(service, user):
+    kept = _read(); kept.pop(service + "|" + user); _file.write_text(json.dumps(kept))
+"""
+URL = "http://localhost:2990/jira"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    package = tmp_path / "packages" / "keyring"
+    (package / "backends").mkdir(parents=True)
+    (package / "__init__.py").write_text(BACKEND)
+    (package / "backends" / "__init__.py").write_text("")
+    (package / "backends" / "fail.py").write_text("class Keyring: pass\n")
+    (package / "errors.py").write_text("class KeyringError(Exception): pass\n")
+    return environment(
+        PYTHONPATH=str(package.parent), KEYRING_FILE=str(tmp_path / "keys.json"), HOME=str(tmp_path)
+    )
+
+
+async def test_a_secret_is_kept_and_forgotten(env: dict[str, str], tmp_path: Path) -> None:
+    """By origin, for a password and for a token; neither is shown."""
+    keys = tmp_path / "keys.json"
+    for flags, secret in (((), "pl4nted-password"), (("--token",), "pl4nted-token")):
+        code, out, err = await run(
+            "login", URL, *flags, "--project", tmp_path, env=env, text=f"{secret}\n"
+        )
+        assert code == 0, err
+        assert secret not in out + err
+        assert secret in keys.read_text()
+    assert "upm-dev http://localhost:2990|admin" in keys.read_text()
+
+    code, out, _ = await run("logout", URL, "--project", tmp_path, env=env)
+    again, said, _ = await run("logout", URL, "--project", tmp_path, env=env)
+
+    assert (code, again) == (0, 0)
+    assert keys.read_text() == "{}"
+    assert "nothing was kept" in said
+
+
+async def test_no_secret_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
+    """And one that would go over the wire in the open is not asked for."""
+    nothing, _, _ = await run("login", URL, "--project", tmp_path, env=env, text="\n")
+    plain, _, err = await run(
+        "login", "http://jira.example.com", "--project", tmp_path, env=env, text="x\n"
+    )
+
+    assert nothing == 2
+    assert plain == 5
+    assert "PLAIN-HTTP" in err

@@ -1,0 +1,296 @@
+"""What is not ours goes to the app and comes back as it was."""
+
+import asyncio
+import hashlib
+import json
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from proxy.behind import PAGE, PIECE, Front, app_running, fronted
+from yarl import URL
+
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[Front]:
+    async with app_running() as url, fronted(url, dashboard="http://localhost:1") as front:
+        yield front
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        yield session
+
+
+async def test_a_request_arrives_as_it_was(front: Front, client: aiohttp.ClientSession) -> None:
+    """Method, path to the letter, query, body, headers, Host; the answer's status comes back."""
+    path = "/a%2Fb//c/..%2fd/%7E?x=a+b%20c&x=%2B&status=418"
+    async with client.patch(
+        URL(front.url + path, encoded=True),
+        data=b"\x00\xff",
+        headers={"X-Mine": "é", "Cookie": "s=1", "Authorization": "JWT abc"},
+    ) as answer:
+        assert answer.status == 418
+        said = await answer.json()
+
+    assert (said["method"], said["path"], said["body"]) == ("PATCH", path, "\x00\xff")
+    headers = {name.lower(): value for name, value in said["headers"]}
+    assert headers["cookie"] == "s=1"
+    assert headers["authorization"] == "JWT abc"
+    assert headers["host"] == URL(front.url).authority
+
+
+async def test_what_belongs_to_a_connection_stays(
+    front: Front, client: aiohttp.ClientSession
+) -> None:
+    """Hop-by-hop headers go neither way; who asks is said in X-Forwarded-*."""
+    async with client.get(
+        f"{front.url}/x",
+        headers={
+            "Connection": "X-Hop",
+            "X-Hop": "1",
+            "TE": "trailers",
+            "Proxy-Authorization": "Basic x",
+            "X-Forwarded-For": "203.0.113.9",
+            "X-Forwarded-Host": "evil.example",
+            "Forwarded": "host=evil.example",
+        },
+    ) as answer:
+        headers = {name.lower(): value for name, value in (await answer.json())["headers"]}
+
+    assert not headers.keys() & {"x-hop", "te", "proxy-authorization", "forwarded"}
+    assert headers["x-forwarded-for"] in ("203.0.113.9, 127.0.0.1", "203.0.113.9, ::1")
+    assert headers["x-forwarded-host"] == URL(front.url).authority
+    assert headers["x-forwarded-proto"] == "http"
+    async with client.get(f"{front.url}/cookies") as answer:
+        assert "X-Secret" not in answer.headers
+        assert answer.headers.getall("Set-Cookie") == ["a=1; Path=/", "b=2; Path=/; HttpOnly"]
+
+
+async def test_the_scheme_of_a_tunnel(client: aiohttp.ClientSession) -> None:
+    """Whoever came by the public URL's name came by its scheme."""
+    async with app_running() as url, fronted(url, public_url="https://tunnel.example") as front:
+        async with client.get(f"{front.url}/x", headers={"Host": "tunnel.example"}) as answer:
+            headers = dict((await answer.json())["headers"])
+        assert headers["X-Forwarded-Proto"] == "https"
+        async with client.get(
+            f"{front.url}/redirect?to=SELF/next",
+            headers={"Host": "tunnel.example"},
+            allow_redirects=False,
+        ) as answer:
+            assert answer.headers["Location"] == "https://tunnel.example/next"
+
+
+@pytest.mark.parametrize(
+    ("to", "where"),
+    [
+        ("SELF/next?a=%2B", "OURS/next?a=%2B"),
+        ("/next", "/next"),
+        ("https://elsewhere.example/x", "https://elsewhere.example/x"),
+        ("http://[", "http://["),
+    ],
+)
+async def test_redirects(front: Front, client: aiohttp.ClientSession, to: str, where: str) -> None:
+    """To the app's own address they come to us; others stay."""
+    async with client.get(
+        f"{front.url}/redirect", params={"to": to}, allow_redirects=False
+    ) as answer:
+        assert answer.headers["Location"] == where.replace("OURS", front.url)
+
+
+@pytest.mark.parametrize("length", ["", "1"], ids=["chunked", "with a length"])
+async def test_a_large_download(front: Front, client: aiohttp.ClientSession, length: str) -> None:
+    """100 MB come through in constant memory."""
+    size = 100 * MEGABYTE
+    tracemalloc.start()
+    try:
+        got = 0
+        async with client.get(f"{front.url}/download?size={size}&length={length}") as answer:
+            assert answer.headers.get("Content-Length") == (str(size) if length else None)
+            async for piece in answer.content.iter_any():
+                got += len(piece)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert got == size
+    assert peak < 8 * MEGABYTE
+    assert front.heard[-1].response.size == size
+    assert len(front.heard[-1].response.body) <= 16 * 1024
+
+
+async def test_a_large_upload(front: Front, client: aiohttp.ClientSession) -> None:
+    """So do 100 MB the other way."""
+    size = 100 * MEGABYTE
+    expected = hashlib.sha256()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(size // len(PIECE)):
+            expected.update(PIECE)
+            yield PIECE
+
+    tracemalloc.start()
+    try:
+        async with client.post(f"{front.url}/upload", data=pieces()) as answer:
+            said = await answer.json()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert said == {"size": size, "sha256": expected.hexdigest()}
+    assert peak < 8 * MEGABYTE
+
+
+async def test_head_and_ranges(front: Front, client: aiohttp.ClientSession) -> None:
+    """Are the app's: lengths, tags and pieces."""
+    async with client.head(f"{front.url}/ranged") as head, client.get(f"{front.url}/ranged") as get:
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+        assert head.headers["ETag"] == get.headers["ETag"]
+        whole = await get.read()
+    async with client.get(f"{front.url}/ranged", headers={"Range": "bytes=5-9"}) as part:
+        assert part.status == 206
+        assert await part.read() == whole[5:10]
+    async with client.get(
+        f"{front.url}/ranged", headers={"If-None-Match": get.headers["ETag"]}
+    ) as same:
+        assert same.status == 304
+
+
+async def test_a_websocket(front: Front, client: aiohttp.ClientSession) -> None:
+    """Text, bytes, the protocol chosen, and the app's close code come through."""
+    async with client.ws_connect(f"{front.url}/socket", protocols=("x", "chat")) as socket:
+        assert socket.protocol == "chat"
+        await socket.send_str("hello")
+        assert await socket.receive_str() == f"{URL(front.url).authority} hello"
+        await socket.send_bytes(PIECE)
+        assert await socket.receive_bytes() == PIECE
+        await socket.send_str("leave")
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 4001
+
+
+async def test_open_websockets_do_not_hold_the_end(client: aiohttp.ClientSession) -> None:
+    """The port closes at once; the page is told."""
+    async with app_running() as url:
+        async with fronted(url) as front:
+            socket = await client.ws_connect(f"{front.url}/socket")
+            started = time.monotonic()
+        assert time.monotonic() - started < 0.4
+        assert (await socket.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+
+@pytest.mark.parametrize("length", ["", "1"], ids=["chunked", "with a length"])
+async def test_an_app_that_dies_on_the_way(
+    front: Front, client: aiohttp.ClientSession, length: str
+) -> None:
+    """Its half answer is not taken for a whole one."""
+    with pytest.raises(aiohttp.ClientError):
+        async with client.get(
+            f"{front.url}/download?size={4 * MEGABYTE}&die=1&length={length}"
+        ) as answer:
+            await answer.read()
+
+
+async def test_two_hundred_at_once(front: Front, client: aiohttp.ClientSession) -> None:
+    """Each gets its own answer, side by side."""
+
+    async def ask(number: int) -> None:
+        async with client.get(f"{front.url}/slow?n={number}") as answer:
+            assert await answer.text() == "slow"
+
+    started = time.monotonic()
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for number in range(200):
+            tasks.create_task(ask(number))
+    assert time.monotonic() - started < 5
+
+
+async def test_no_app(client: aiohttp.ClientSession) -> None:
+    """A page that says why and what has to run, or text; no secret, no markup of the caller's."""
+    async with fronted("http://127.0.0.1:1") as front:
+        path = f"{front.url}/<script>alert(1)</script>"
+        async with client.get(path, headers={"Accept": "text/html"}) as answer:
+            html = await answer.text()
+            assert answer.status == 502
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        async with client.get(path) as answer:
+            text = await answer.text()
+
+    assert "nothing answers at http://127.0.0.1:1" in html
+    assert "python app.py" in html
+    assert "<script" not in html
+    assert "this has to run: python app.py" in text
+    assert "hush" not in html + text
+
+
+async def test_pages_get_the_overlay(front: Front, client: aiohttp.ClientSession) -> None:
+    """One script at their end, and the right length; nothing else does."""
+    page = {"Sec-Fetch-Dest": "document", "Accept": "text/html", "Accept-Encoding": "gzip"}
+    async with client.get(f"{front.url}/page", headers=page) as answer:
+        text = await answer.text()
+        assert answer.headers["X-Frame-Options"] == "DENY"
+    async with client.head(f"{front.url}/page", headers=page) as head:
+        assert head.headers["Content-Length"] == str(len(text.encode()))
+    assert text.startswith(PAGE)
+    assert text.count("<script") == 1
+    assert 'data-dashboard="http://localhost:1"' in text
+    async with client.get(f"{front.url}/_upm-dev/live.js") as answer:
+        assert answer.content_type == "text/javascript"
+
+    for other in (
+        {**page, "Sec-Fetch-Dest": "empty"},
+        {**page, "Host": "tunnel.example"},
+        {"Accept": "*/*"},
+    ):
+        async with client.get(f"{front.url}/page", headers=other) as answer:
+            assert await answer.text() == PAGE
+
+
+async def raw(front: Front, request: bytes) -> bytes:
+    """The bytes that come back for these bytes."""
+    url = URL(front.url)
+    reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
+    writer.write(request)
+    async with asyncio.timeout(5):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+@pytest.mark.parametrize(
+    "request_head",
+    [
+        b"GET http://evil.example/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: localhost\r\nX: a\rSet-Cookie: b\r\nConnection: close\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked"
+        b"\r\nConnection: close\r\n\r\n0\r\n\r\nGET /y HTTP/1.1\r\n\r\n",
+        b"GET /x HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    ],
+    ids=["absolute target", "foreign host", "bare CR", "two lengths", "two hosts"],
+)
+async def test_requests_that_mean_two_things(front: Front, request_head: bytes) -> None:
+    """Are refused, and the app hears nothing of them."""
+    answer = await raw(front, request_head)
+
+    assert answer.split(b" ")[1] in (b"400", b"421")
+    assert not front.heard
+
+
+async def test_a_path_cannot_leave_the_app(front: Front, client: aiohttp.ClientSession) -> None:
+    """Whatever it holds, it is a path of the app's."""
+    for path in ("//evil.example/x", "/@evil.example/", "/\\evil.example", "/../../etc/passwd"):
+        answer = await raw(
+            front,
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(),
+        )
+        said = json.loads(answer.partition(b"\r\n\r\n")[2])
+        assert said["path"] == path
