@@ -17,6 +17,7 @@ class Published:
 
     def __init__(self) -> None:
         self._kept: deque[Revision] = deque(maxlen=KEPT)
+        self._held: dict[str, Descriptor] = {}
         self._callbacks: dict[str, CallbackSpec] = {}
 
     @property
@@ -29,6 +30,12 @@ class Published:
             for spec in descriptor.callbacks:
                 self._callbacks[callback_path(descriptor, spec)] = spec
         self._kept.appendleft(revision)
+
+    def hold(self, target: str, digest: str) -> None:
+        """Keep what *target* is being told to fetch, however many revisions come before it does."""
+        found = self.lookup(target, digest)
+        if found is not None:
+            self._held[target] = found
 
     def lookup(self, target: str | None = None, rev: str | None = None) -> Descriptor | None:
         """The descriptor for *target* with the digest *rev*.
@@ -49,7 +56,8 @@ class Published:
                     return descriptor
             if rev is None:
                 return None
-        return None
+        held = self._held.get(target) if target is not None else None
+        return held if held is not None and held.digest == rev else None
 
     def callback(self, path: str) -> CallbackSpec | None:
         """The callback that this or an earlier revision declared at *path*."""

@@ -98,12 +98,6 @@ class Registrar:
         """The keys that we put on the target and have not taken away."""
         return self._own.keys
 
-    @property
-    def posted(self) -> Descriptor | None:
-        """What the target was last told to fetch: it has to stay fetchable for a while."""
-        attempt = self._progress.begun
-        return attempt.descriptor if attempt and attempt.posted is not None else None
-
     def offer(self, revision: Revision, seen_at: float) -> None:
         """Make *revision* the one to bring; *seen_at* is the `time.monotonic()` of the look."""
         self._take(_Offer(revision, revision.descriptors[self.target.name], seen_at))
@@ -214,6 +208,8 @@ class Registrar:
             await self._catch_up(resumed=resumed)
         if self._progress.now.accepted is None:
             await self._post(descriptor)
+            if self._progress.now.accepted is None:
+                return
         if self._task is not None:
             await self._follow()
         self._there = descriptor
@@ -223,12 +219,18 @@ class Registrar:
             await self._own.release(old)
 
     async def _post(self, descriptor: Descriptor) -> None:
-        """Ask for the installation; what the target runs is unknown from here on."""
+        """Ask for the installation, unless there is a newer offer by then.
+
+        What the target runs is unknown from here on.
+        """
         await self._warm.ready()
         await self._delivery.look(descriptor)
-        is_new = await self._own.claim(descriptor)
+        await self._own.claim(descriptor)
         if (wait := self._posted_at + self._limits.gap - time.monotonic()) > 0:
             await asyncio.sleep(wait)
+        if self._offer is not None:
+            self._own.disclaim(descriptor.key)
+            return
         try:
             self._progress.tell(TargetState.REGISTERING)
             token = await self._warm.take()
@@ -238,12 +240,13 @@ class Registrar:
             self._progress.note("posted")
             self._task = await self._delivery.send(self._progress.now, token)
         except AnswerLost:
+            self._own.landed(descriptor.key)
             raise
         except TargetError:
             self._lost = None
-            if is_new:
-                self._own.disclaim(descriptor.key)
+            self._own.disclaim(descriptor.key)
             raise
+        self._own.landed(descriptor.key)
         self._lost = None
         self._progress.note("accepted")
 

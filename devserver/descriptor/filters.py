@@ -120,7 +120,7 @@ def _pprint(fuel: Fuel, _how: EvalContext, values: Values, _named: Named) -> Non
 
 
 def _replace(fuel: Fuel, how: EvalContext, values: Values, named: Named) -> None:
-    _whole(fuel, how, values, named)
+    fuel.weigh(values[0], swell=how.autoescape, times=3)
     text, old, new = (
         str(_argument(name, at, "", values, named)) for at, name in enumerate(("s", "old", "new"))
     )

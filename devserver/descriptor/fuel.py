@@ -26,7 +26,7 @@ BITS: Final = 4096
 HASHABLE_BITS: Final = 60
 """Integers of more can be made to share one hash, and a dictionary of such is quadratic."""
 RANGE: Final = 100_000
-NODES: Final = 22_000
+NODES: Final = 16_000
 """Expressions and tags of all templates of a rendering: Python takes some 60 µs to compile each."""
 
 _CHARACTERS: Final = 4

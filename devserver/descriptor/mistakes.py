@@ -17,7 +17,7 @@ from jinja2.utils import missing as nothing
 
 from devserver.descriptor.compile import Compiled, sandbox
 from devserver.descriptor.filters import ABSENT
-from devserver.descriptor.fuel import Exceeded
+from devserver.descriptor.fuel import Exceeded, TooLarge
 from devserver.descriptor.nearest import distance, nearest
 from devserver.descriptor.positions import Source
 from devserver.descriptor.references import candidates
@@ -247,9 +247,15 @@ def _unclosed(source: Source) -> tuple[str, int] | None:
 
 
 def exceeded(what: str, at: Position) -> Diagnostic:
-    """T005: a limit."""
+    """T005: a limit of rendering."""
     fix = "a descriptor needs little: look for a loop or a width that is too large"
     return error("T005", what, at, fix)
+
+
+def too_large(source: Source, exc: TooLarge) -> Diagnostic:
+    """T005: a limit of compiling."""
+    fix = "write what repeats as a loop over variables, or as a macro"
+    return error("T005", str(exc), source.place(exc.offset), fix)
 
 
 def error(

@@ -290,7 +290,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
 _MADE: Final = (Cycler, dict, Joiner, ValuesOf)
 _DICT_ATTRIBUTES: Final = frozenset(dir(dict))
-_IMMUTABLE: Final = frozenset({Markup, bool, float, int, str, tuple})
+_IMMUTABLE: Final = frozenset({LoopContext, Markup, bool, float, int, str, tuple})
+"""Of these, nothing but private names needs to be kept from a template."""
 _PRINTABLE: Final = (
     bool, int, float, complex, type(None), list, tuple, Mapping, set, frozenset, range, date, time,
     timedelta, bytes,

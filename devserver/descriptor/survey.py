@@ -15,10 +15,11 @@ _NESTED: Final = 80
 _COSTLY: Final[Mapping[type[nodes.Node], int]] = {
     **dict.fromkeys((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends), 250),
     **dict.fromkeys((nodes.Macro, nodes.CallBlock), 100),
-    **dict.fromkeys((nodes.Getattr, nodes.Getitem, nodes.Concat, nodes.Operand), 16),
+    **dict.fromkeys((nodes.Getattr, nodes.Getitem, nodes.Concat, nodes.Operand), 12),
     **dict.fromkeys((nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv), 12),
-    **dict.fromkeys((nodes.Mod, nodes.Pow, nodes.List, nodes.Tuple, nodes.Test), 12),
-    **dict.fromkeys((nodes.Block, nodes.FilterBlock, nodes.AssignBlock, nodes.For), 20),
+    **dict.fromkeys((nodes.Mod, nodes.Pow, nodes.List, nodes.Tuple), 10),
+    **dict.fromkeys((nodes.Block, nodes.FilterBlock, nodes.AssignBlock), 20),
+    **dict.fromkeys((nodes.For, nodes.Test), 6),
     nodes.Dict: 32,
 }
 _SCOPED: Final = frozenset({

@@ -16,7 +16,7 @@ from jinja2.exceptions import TemplateSyntaxError
 
 from devserver.descriptor.compile import Compiled, compile_marked, compiled, sandbox
 from devserver.descriptor.fuel import Exceeded, TooLarge
-from devserver.descriptor.mistakes import Scene, Stopped, exceeded, syntax
+from devserver.descriptor.mistakes import Scene, Stopped, syntax, too_large
 from devserver.descriptor.positions import ByLine, Identity, Marked, Marks, Source, SourceMap
 from devserver.descriptor.sandbox import Sandbox
 from devserver.descriptor.utf8 import text_of
@@ -187,8 +187,7 @@ class _Run:
         except TemplateSyntaxError as exc:
             raise Stopped(syntax(Source(name, text), exc)) from None
         except TooLarge as exc:
-            place = Source(name, text).place(exc.offset)
-            raise Stopped(exceeded(str(exc), place)) from None
+            raise Stopped(too_large(Source(name, text), exc)) from None
         self._compiled[made.file] = made
         return made.template(sandbox)
 

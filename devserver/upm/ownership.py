@@ -52,6 +52,7 @@ class Ownership:
         self._permissions = set(permissions)
         self._warn = warn
         self._keys: list[str] = []
+        self._landed: set[str] = set()
         self._adopts = adopts
         self._shipped: set[str] = set()
         self._is_near = target.dev or is_this_machine(target.url)
@@ -67,11 +68,11 @@ class Ownership:
         if permission is Permission.TAKE_OVER:
             self.foreign = None
 
-    async def claim(self, descriptor: Descriptor) -> bool:
+    async def claim(self, descriptor: Descriptor) -> None:
         """Make sure that *descriptor* may be installed, and note that it will be.
 
-        Returns whether its key is new to us (then `disclaim` undoes this when nothing came of it).
-        Raises TargetRefused where the user has to agree first.
+        `disclaim` undoes this when nothing came of it. Raises TargetRefused where the user has to
+        agree first.
         """
         key, name = descriptor.key, self._target.name
         if not self._is_near and Permission.INSTALL not in self._permissions:
@@ -84,7 +85,7 @@ class Ownership:
         if self.foreign is not None and Permission.TAKE_OVER not in self._permissions:
             raise self._not_ours(self.foreign)
         if key in self._keys:
-            return False
+            return
         if self._keys and Permission.KEY_CHANGE not in self._permissions:
             raise TargetRefused(
                 f"the key changed from {self._keys[-1]} to {key}: for a host that is another app",
@@ -100,12 +101,16 @@ class Ownership:
                 self._shipped.add(key)
         self._note(descriptor)
         self._keys.append(key)
-        return True
+
+    def landed(self, key: str) -> None:
+        """The target has, or may have, taken an installation of *key*."""
+        self._landed.add(key)
 
     def disclaim(self, key: str) -> None:
-        """Forget *key*: the target has taken nothing."""
-        self._keys.remove(key)
-        self._forget(key)
+        """Forget *key* where the target has taken nothing of it so far."""
+        if key in self._keys and key not in self._landed:
+            self._keys.remove(key)
+            self._forget(key)
 
     async def release(self, key: str) -> None:
         """Take the app away; what came with the product stays."""
@@ -114,6 +119,7 @@ class Ownership:
         else:
             await self._upm.uninstall(key)
         self._keys.remove(key)
+        self._landed.discard(key)
         self._forget(key)
 
     def keep(self, key: str) -> None:

@@ -137,6 +137,8 @@ class Wire:
         cookies = self._cookies.filter_cookies(url)
         if cookies and not anonymous:
             sent["Cookie"] = "; ".join(f"{name}={each.value}" for name, each in cookies.items())
+        if url.scheme == "http":  # with https, aiohttp tells them to the proxy alone
+            sent.update(self._proxy.get("proxy_headers", {}))
         timeout = aiohttp.ClientTimeout(
             total=self._limit if limit is None else limit, sock_connect=CONNECT_LIMIT
         )

@@ -360,6 +360,27 @@ def test_asking_for_ever_more_files_ends() -> None:
     assert len(result.names) == 900
 
 
+NEARLY = {
+    "expressions": "{% set a = 1 %}" + "<a k='{{ a }}'/>\n" * 15_500,
+    "calls": "{% set a = 'a' %}" + "{{ a.upper()|e }}\n" * 3_900,
+    "macros": "{% macro m(a) %}x{% endmacro %}" * 2_600,
+    "includes": "{% include 'empty.j2' %}" * 5_000,
+    "ifs": "{% if 1 %}x{% endif %}" * 5_000,
+}
+
+
+@pytest.mark.parametrize("template", NEARLY.values(), ids=NEARLY.keys())
+def test_what_is_nearly_too_much_stays_in_bounds(
+    template: str, cost: Callable[[str], Cost]
+) -> None:
+    """The largest templates that are compiled at all take no more than a refusal may."""
+    found = cost(template)
+
+    assert found.result == "Rendering"
+    assert found.seconds < SECONDS
+    assert found.megabytes < MEGABYTES
+
+
 @pytest.mark.parametrize("ending", ["\r\n", "\n"])
 def test_a_template_of_megabytes_without_tags(ending: str, cost: Callable[[str], Cost]) -> None:
     """Half a million lines are read, compiled and written in bounds, whatever ends them."""

@@ -70,6 +70,8 @@ class House:
 
     def hear(self, event: Event) -> None:
         self.events.append(event)
+        if isinstance(event, TargetChanged) and event.state is TargetState.REGISTERING:
+            self.published.hold(event.target, event.digest or "")
         self._news.set()
 
     def save(self, **descriptor: str) -> Revision:
