@@ -46,12 +46,35 @@ class Examined:
         descriptor: Descriptor | None = None,
         document: Document | None = None,
         later: Callable[[], tuple[Diagnostic, ...]] = tuple,
+        place: "Callable[[str, Severity, Problem], Diagnostic] | None" = None,
     ) -> None:
         self.text = text
+        self._place = place
         self.errors = errors
         self.descriptor = descriptor
         self.document = document
         self._later = later
+
+    def also(
+        self,
+        found: "Iterable[Found]",
+        more: Iterable[Diagnostic] = (),
+        *,
+        descriptor: Descriptor | None,
+    ) -> "Examined":
+        """The same with what others found in it, and *descriptor* where that is no error."""
+        assert self._place is not None
+        placed = [*(self._place(*each) for each in found), *more]
+        errors = tuple(each for each in placed if each.is_error)
+        rest = tuple(each for each in placed if not each.is_error)
+        return Examined(
+            self.text,
+            errors=tuple(sorted((*self.errors, *errors), key=_order)),
+            descriptor=None if errors else descriptor,
+            document=self.document,
+            later=lambda: tuple(sorted((*self.warnings(), *rest), key=_order)),
+            place=self._place,
+        )
 
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Everything below an error, placed, in source order; worked out at the first call."""
@@ -102,6 +125,7 @@ def judge(
         descriptor=None if errors else describe(document, body),
         document=document,
         later=partial(_warn, document, found, later, hushed, placer),
+        place=lambda code, severity, problem: _place(code, severity, problem, document, placer),
     )
 
 
