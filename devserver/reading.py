@@ -10,7 +10,7 @@ from typing import Any
 
 from devserver.descriptor.document import Context
 from devserver.descriptor.examine import SERVED, Examined, Wanted, examine
-from devserver.model import Diagnostic
+from devserver.model import Diagnostic, Position, Severity
 from devserver.sources import Snapshot, Sources
 
 MAX_LOOKS = 50
@@ -59,7 +59,17 @@ def read(
             return Reading(snapshot=snapshot, examined=result, errors=result.errors)
         sources.want(result.names)
         snapshot = sources.look()
-    raise RuntimeError(f"rendering {snapshot.descriptor} asked for further files {MAX_LOOKS} times")
+    return Reading(snapshot=snapshot, errors=(_endless(snapshot.descriptor),))
+
+
+def _endless(name: str) -> Diagnostic:
+    return Diagnostic(
+        code="T005",
+        severity=Severity.ERROR,
+        message=f"the includes do not come to an end: {MAX_LOOKS} times, one led to a further file",
+        position=Position(name),
+        fix="include fewer files whose names are computed, or name them in one list",
+    )
 
 
 def texts(files: Mapping[str, bytes]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
+_OPENING: Final = re.compile(r"\{[#%]")
 _REFERRING: Final = re.compile(r"\{%[-+]?\s*(include|import|extends|from)\b")
 _RAW: Final = re.compile(r"\{%[-+]?\s*raw\s*-?%\}")
 _END_RAW: Final = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
@@ -31,9 +32,10 @@ def references(name: str, text: str) -> tuple[tuple[str, ...], ...]:
     any text in such a tag for a name: that only means a file looked at in vain.
     """
     named: dict[str, None] = {}
-    at = text.find("{")
-    while at >= 0:
-        end = at + 1
+    opening = _OPENING.search(text)
+    while opening:
+        at = opening.start()
+        end = at + 2
         if text.startswith("{#", at):
             end = text.find("#}", at)
         elif found := _RAW.match(text, at):
@@ -47,5 +49,5 @@ def references(name: str, text: str) -> tuple[tuple[str, ...], ...]:
             named.update(dict.fromkeys(each[1] for each in _QUOTED.findall(body)))
         if end < 0:
             break
-        at = text.find("{", end)
+        opening = _OPENING.search(text, end)
     return tuple(filter(None, (candidates(each, name) for each in named)))
