@@ -15,7 +15,17 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "model", "redact", "addresses", "colours", "__init__"}),
     frozenset({"descriptor", "events", "settings", "credentials", "trust", "traffic", "variables"}),
     frozenset(
-        {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
+        {
+            "sources",
+            "reading",
+            "surroundings",
+            "watch",
+            "publish",
+            "callbacks",
+            "upm",
+            "datacenter",
+            "selfcheck",
+        }
         | {"app", "backend"}
     ),
     frozenset({"registrar", "pipeline"}),

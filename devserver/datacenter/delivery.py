@@ -7,7 +7,6 @@ now, since hosts skip older ones.
 
 import asyncio
 import tempfile
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,16 +149,15 @@ class ByJar:
         if plugin.restart:
             self._tell_log(attempt)
             raise restart_needed(self._name, plugin)
-        expected = _expected(descriptor, self._before)
-        plugin = await self._settled(plugin, expected)
+        plugin = await self._settled(plugin, descriptor)
         self._tell_log(attempt)
         await self._compare(plugin, attempt)
-        if off := sorted(expected - _enabled(plugin)):
+        if off := _off(plugin, descriptor, self._before):
             some = ", ".join(off[:5]) + (f" and {len(off) - 5} more" if off[5:] else "")
             what = "1 module is" if len(off) == 1 else f"{len(off)} modules are"
             raise NotConfirmed(
                 f"installed, but {what} disabled: {some}",
-                remedy="the product's log says why; --host-log FILE names it, where it is not shown",
+                remedy="the product's log says why (--host-log FILE, where it is not shown)",
                 code="JAR-MODULES-DISABLED",
             )
         self._keep(attempt)
@@ -213,7 +211,7 @@ class ByJar:
         assert self._sent is not None
         if self._good is not None:
             self._good.jar.close()
-        file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
+        file = _spool()
         file.write(self._sent.data)
         self._good = _Good(attempt.revision, attempt.descriptor, file)
 
@@ -276,10 +274,10 @@ class ByJar:
 
     # -- looking ----------------------------------------------------------------------------------
 
-    async def _settled(self, plugin: Listed, expected: frozenset[str]) -> Listed:
+    async def _settled(self, plugin: Listed, descriptor: Descriptor) -> Listed:
         """*plugin* once its modules are up: hosts enable some of them a little later."""
         for delay in SETTLE:
-            if plugin.enabled and expected <= _enabled(plugin):
+            if plugin.enabled and not _off(plugin, descriptor, self._before):
                 break
             await asyncio.sleep(delay)
             plugin = await self._upm.plugin(plugin.key) or plugin
@@ -317,19 +315,23 @@ class ByJar:
             )
 
 
-def _enabled(plugin: Listed) -> frozenset[str]:
-    """The modules that are on; what a target does not list (`application`) is not missed."""
-    return frozenset(each.key for each in plugin.modules if each.enabled)
+def _spool() -> IO[bytes]:
+    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
 
 
-def _expected(descriptor: Descriptor, before: Listed | None) -> frozenset[str]:
-    """The modules that have to be on: not those that are off by themselves, or were before."""
-    off = {each.key for each in before.modules if not each.enabled} if before else set[str]()
-    return frozenset(
+def _off(plugin: Listed, descriptor: Descriptor, before: Listed | None) -> list[str]:
+    """The modules that are not on, and should be.
+
+    Not those that are off by the descriptor, or were off before; and a module that the target does
+    not list at all (it is for another product, say) is missed only where it was on before.
+    """
+    listed = {each.key: each.enabled for each in plugin.modules}
+    earlier = {each.key: each.enabled for each in before.modules} if before else {}
+    return sorted(
         each.key
         for each in descriptor.modules
         if each.key
-        and each.key not in off
         and ("@state", "disabled") not in each.facts
-        and not any(path == "@application" for path, _ in each.facts)
+        and earlier.get(each.key, True)
+        and not listed.get(each.key, not earlier.get(each.key, False))
     )

@@ -106,12 +106,12 @@ class Plugin:
         return found
 
     def folders(self) -> Iterator[Path]:
-        yield from (each for each in (self.module, self.root) if each.is_dir())
-        yield from files.folders(self.module / RESOURCES)
+        """Those that are there; what is to come is seen in the ones above it, or by the tick."""
+        wanted = [self.root, self.module, *(self.module / each for each in files.OUTPUTS)]
         if self._pattern is not None:
-            yield (self.root / self._pattern).parent
-        for each in files.OUTPUTS:
-            yield self.module / each
+            wanted.append((self.root / self._pattern).parent)
+        yield from (each for each in wanted if each.is_dir())
+        yield from files.folders(self.module / RESOURCES)
 
     def context(self) -> Context:
         jar = self._jar()
