@@ -5,19 +5,31 @@ None of it may delay the first registration, so it starts once that request is o
 
 import asyncio
 import os
+import secrets
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+from devserver.addresses import origin
 from devserver.app import App
 from devserver.backend import Backend
 from devserver.callbacks import record
 from devserver.callbacks.record import Record, RecordBroken, Recorded
+from devserver.commands import Do, OpenDashboard
+from devserver.errands import Errands
+from devserver.errors import PortInUse
 from devserver.events import Bus, Notice, TargetChanged, Withheld
 from devserver.model import Severity, Target, TargetState
+from devserver.pipeline import Pipeline
+from devserver.publish import Published as Kept
+from devserver.redact import Redactor
+from devserver.registrar import Registrar
 from devserver.settings import Settings
 from devserver.traffic import Traffic
+from devserver.upm.client import Upm
+from devserver.web.listen import open_sockets, serving
 from devserver.web.proxy import Proxy
 
 HEAD_START = 0.6
@@ -73,20 +85,115 @@ class Companions:
         """Make everything, beside the public port *port*, and have it closed with *stack*.
 
         *trusted*: the project's commands may run.
+
+        Raises:
+            PortInUse: somebody else listens on the dashboard's port.
         """
+        self._sockets = self._listen(port)
+        for each in self._sockets:
+            stack.callback(each.close)
+        self.urls["dashboard"] = f"http://localhost:{self._sockets[0].getsockname()[1]}"
         stack.callback(self.record.close)
         if self.backend is not None:
             stack.push_async_callback(self.backend.close)
-            self.proxy = Proxy(self.backend, self.traffic.add, public_url=self._settings.public_url)
+            self.proxy = Proxy(
+                self.backend,
+                self.traffic.add,
+                public_url=self._settings.public_url,
+                dashboard=self.urls["dashboard"],
+            )
         if trusted:
             self.app = self._app()
         self._unrun = bool(self._settings.command) and not trusted
         if self.app is not None:
             stack.push_async_callback(self.app.end)
 
+    def _listen(self, port: int) -> list[socket.socket]:
+        """The dashboard's sockets: on this machine alone, whatever `--host` says.
+
+        Where nobody chose its port and the one after ours is taken, any other does: nothing is
+        registered under it.
+        """
+        chosen = self._settings.dashboard_port
+        flag = "--dashboard-port"
+        if chosen is not None:
+            return open_sockets(None, chosen, flag=flag)
+        try:
+            return open_sockets(None, port + 1 if port < 65535 else 0, flag=flag)
+        except PortInUse:
+            return open_sockets(None, 0, flag=flag)
+
+    def furnish(
+        self,
+        *,
+        published: Kept,
+        redactor: Redactor,
+        pipeline: Pipeline,
+        registrars: Sequence[Registrar],
+        upms: Mapping[str, Upm],
+        targets: tuple[Target, ...],
+        quit: Callable[[], None],
+    ) -> Do:
+        """Join everything with the loop; gives where commands go."""
+        for each in upms.values():
+            each.wire.tell = self.traffic.add
+        errands = Errands(
+            self._bus,
+            root=self._settings.root,
+            registrars=registrars,
+            upms=upms,
+            record=self.record,
+            traffic=self.traffic,
+            backend=self.backend,
+            app=self.app,
+            sources=lambda: pipeline.texts,
+            quit=quit,
+        )
+        self._errands, self._pipeline = errands, pipeline
+        self._published, self._redactor, self._targets = published, redactor, targets
+        return errands.do
+
+    async def _serve_dashboard(self) -> None:
+        """Serve the dashboard, once there is time for it; until then browsers wait at the door."""
+        await self.let_go_first()
+        from devserver import editor
+        from devserver.web.dashboard.desk import Desk
+        from devserver.web.dashboard.server import Door, dashboard_app
+
+        desk = Desk(
+            bus=self._bus,
+            published=self._published,
+            traffic=self.traffic,
+            record=self.record,
+            redactor=self._redactor,
+            root=self._settings.root,
+            do=self._errands.do,
+            sources=lambda: self._pipeline.texts,
+            shown=lambda: self._pipeline.shown,
+            backend=self.backend.url if self.backend else None,
+            command=self._settings.command,
+            editor=editor.name(os.environ),
+        )
+        loopback = ("http://localhost:*", "http://127.0.0.1:*", "http://*.localhost:*")
+        framed_by = (*loopback, *{origin(each.url) for each in self._targets})
+        door = Door(desk, secrets.token_urlsafe(32), secrets.token_hex(8), framed_by)
+        async with serving(dashboard_app(door), self._sockets):
+            if self._settings.open:
+                self._errands.do(OpenDashboard())
+            await asyncio.Event().wait()  # until it is cancelled
+
+    async def _probe(self) -> None:
+        assert self.backend is not None
+        await self.let_go_first()
+        from devserver import probe
+
+        await probe.run(self._published, self._bus, self.backend, lambda: self._pipeline.shown)
+
     def running(self) -> Running:
         """The long-lived coroutines by name."""
-        found: Running = []
+        found: Running = [("errands", self._errands.run), ("dashboard", self._serve_dashboard)]
+        if self.backend is not None:
+            found.append(("probe", self._probe))
         if self.app is not None:
             found.append(("app", self._run_app))
         if self._unrun:

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from devserver.descriptor.diff import diff, impact
+from devserver.descriptor.document import Point
 from devserver.descriptor.examine import Examined
+from devserver.descriptor.judge import Placer
 from devserver.events import Bus, Changed, Checked, Published, Rendered, Withheld
 from devserver.model import Descriptor, Diagnostic, Revision, Severity, digest_of
 from devserver.publish import Published as Kept
-from devserver.reading import Variables, read, texts
+from devserver.reading import Shown, Variables, read, texts
 from devserver.sources import Snapshot, Sources
 from devserver.watch import looks
 
@@ -86,11 +88,26 @@ class Pipeline:
         self._url = url
         self._poll = poll
         self._seen: Snapshot | None = None
+        self._good: Outcome | None = None
 
     @property
     def texts(self) -> dict[str, str]:
         """The files of the newest look, as text, for code frames."""
         return texts(self._seen.files) if self._seen else {}
+
+    @property
+    def shown(self) -> Shown | None:
+        """The newest good descriptor of the first target, with its sources."""
+        first = next(iter(self._good.examined.values()), None) if self._good else None
+        if self._good is None or first is None or first.text is None or first.descriptor is None:
+            return None
+        placer = first.placer or Placer(self._good.snapshot.descriptor)
+        return Shown(
+            digest=first.descriptor.digest,
+            text=first.text,
+            files=texts(self._good.snapshot.files),
+            place=lambda line, column: placer.position(Point(line, column)),
+        )
 
     async def run(self) -> None:
         """Look again and again; never returns but by cancellation."""
@@ -170,6 +187,7 @@ class Pipeline:
         self._bus.publish(Withheld(serving=newest.name if newest else None))
 
     async def _hand_on(self, outcome: Outcome, seen_at: float) -> None:
+        self._good = outcome
         newest = self._published.newest
         descriptors = outcome.descriptors
         if newest is not None and _digests(newest.descriptors) == _digests(descriptors):

@@ -27,6 +27,11 @@ class Published:
     def newest(self) -> Revision | None:
         return self._kept[0] if self._kept else None
 
+    @property
+    def revisions(self) -> tuple[Revision, ...]:
+        """Those that are kept, newest first."""
+        return tuple(self._kept)
+
     def add(self, revision: Revision) -> None:
         """Make *revision* the newest; its callback paths are ours from now on."""
         for descriptor in revision.descriptors.values():

@@ -72,6 +72,17 @@ def _endless(name: str) -> Diagnostic:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A descriptor beside the files that it was made of, for people to look at."""
+
+    digest: str
+    text: str
+    files: Mapping[str, str]
+    place: Callable[[int, int], Position]
+    """Line and column of `text`, from 1, to the place in the user's file."""
+
+
 def texts(files: Mapping[str, bytes]) -> dict[str, str]:
     """The files as text, for code frames: shown, never parsed."""
     return {name: data.decode("utf-8-sig", "replace") for name, data in files.items()}

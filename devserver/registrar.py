@@ -88,6 +88,9 @@ class Registrar:
         """What the target listed when the last installation had ended."""
         self._disabled = False
         self._paused = False
+        self._away = False
+        """The user has sent us away from this target."""
+        self._leaving = False
         self._runs: str | None = None
         """The canonical form that the target was last proved to run."""
 
@@ -108,6 +111,7 @@ class Registrar:
         With *permissions*, the user agrees to what was withheld.
         """
         self._warm.rejected = None
+        self._away = self._leaving = False
         for each in permissions:
             self._own.allow(each)
         if newest := self._offer or self._taken:
@@ -118,8 +122,21 @@ class Registrar:
         self._paused = paused
         self._stirred.set()
 
+    def leave(self) -> None:
+        """Take the app away and stay away, whatever changes, until `again`: the user asks."""
+        self._away = self._leaving = True
+        self._taken = self._offer or self._taken
+        self._offer = None
+        self._stir_up()
+
     def _take(self, offer: _Offer) -> None:
+        if self._away:
+            self._taken = offer
+            return
         self._offer = offer
+        self._stir_up()
+
+    def _stir_up(self) -> None:
         self._stirred.set()
         if self._aside is not None:
             self._aside.cancel()
@@ -188,7 +205,7 @@ class Registrar:
                 delay = max(next(delays), error.retry_after or 0.0)
                 self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
                 await self._back_off(delay, fixed=error.retry_after is not None)
-                if self._offer is None:
+                if self._offer is None and not self._leaving:
                     continue
             return
 
@@ -300,7 +317,7 @@ class Registrar:
         """Wait for the callback; a newer offer ends the wait."""
         end = time.monotonic() + self._limits.confirm
         while self._progress.now.confirmed is None:
-            if self._offer is not None:
+            if self._offer is not None or self._leaving:
                 return
             if (left := end - time.monotonic()) <= 0:
                 raise blame.unconfirmed(self._progress.now, self._limits.confirm)
@@ -374,6 +391,8 @@ class Registrar:
         """
         check_at = time.monotonic() + self._limits.check
         while self._offer is None:
+            if self._leaving:
+                await self._let_go()
             renew_at = float("inf")
             age = self._warm.age
             if age is not None and time.monotonic() - self._posted_at < self._limits.recent:
@@ -403,6 +422,19 @@ class Registrar:
             if left <= 0 and not self._paused:
                 return
             await self._stir(None if self._paused else left)
+
+    async def _let_go(self) -> None:
+        """Take our app away, as the user asked."""
+        self._leaving = False
+        try:
+            await self._settle()
+            for key in self._own.keys:
+                await self._own.release(key)
+        except TargetError as error:
+            self._progress.tell_error(TargetState.UNAVAILABLE, error)
+            return
+        self._runs = self._there = None
+        self._progress.tell(TargetState.UNREGISTERED)
 
     async def _look_for_drift(self, there: Descriptor) -> None:
         """Ask whether the target still has what we put *there*, and bring it back if not."""
@@ -473,4 +505,6 @@ class Registrar:
         """Wait *delay* seconds; a newer revision ends the wait, unless it is *fixed*."""
         end = time.monotonic() + delay
         while (left := end - time.monotonic()) > 0 and (fixed or self._offer is None):
+            if self._leaving:
+                return
             await self._stir(left)

@@ -26,6 +26,7 @@ import aiohttp
 from devserver import credentials, variables
 from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
+from devserver.commands import Do
 from devserver.companions import Companions
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
@@ -35,6 +36,7 @@ from devserver.pipeline import Pipeline
 from devserver.publish import Artifacts
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
+from devserver.redact import Redactor
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
@@ -82,7 +84,11 @@ class Serve:
         check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
+<<<<<<< HEAD
         plugin: "Plugin | None" = None,
+=======
+        redactor: Redactor | None = None,
+>>>>>>> main
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
 
@@ -100,8 +106,14 @@ class Serve:
         self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
+<<<<<<< HEAD
         self._plugin = plugin
         self._artifacts = Artifacts()
+=======
+        self._redactor = redactor or Redactor()
+        self.do: Do = lambda _: None
+        """Where faces send what the user asks for."""
+>>>>>>> main
         self._code = INTERRUPTED
         self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()
@@ -223,6 +235,15 @@ class Serve:
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
         if beside is not None:
+            self.do = beside.furnish(
+                published=self._kept,
+                redactor=self._redactor,
+                pipeline=self._pipeline,
+                registrars=self._registrars,
+                upms=upms,
+                targets=targets,
+                quit=partial(self.end, INTERRUPTED),
+            )
             running += beside.running()
         return running
 

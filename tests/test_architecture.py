@@ -13,24 +13,15 @@ PACKAGE = Path(devserver.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "model", "redact", "addresses", "colours", "__init__"}),
-    frozenset({"descriptor", "events", "settings", "credentials", "trust", "traffic", "variables"}),
+    frozenset({"descriptor", "events", "settings", "credentials", "trust", "variables"})
+    | {"commands", "traffic"},
     frozenset(
-        {
-            "sources",
-            "reading",
-            "surroundings",
-            "watch",
-            "publish",
-            "callbacks",
-            "upm",
-            "datacenter",
-            "selfcheck",
-        }
-        | {"app", "backend"}
+        {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
+        | {"app", "backend", "datacenter", "editor", "probe"}
     ),
     frozenset({"registrar", "pipeline"}),
     frozenset({"web", "terminal", "simulator"}),
-    frozenset({"companions", "run"}),
+    frozenset({"companions", "errands", "run"}),
     frozenset({"cli", "__main__"}),
 )
 """Lowest first: a part imports from its own layer and from those before it."""

@@ -46,13 +46,19 @@ class Examined:
         descriptor: Descriptor | None = None,
         document: Document | None = None,
         later: Callable[[], tuple[Diagnostic, ...]] = tuple,
+<<<<<<< HEAD
         place: "Callable[[str, Severity, Problem], Diagnostic] | None" = None,
+=======
+        placer: Placer | None = None,
+>>>>>>> main
     ) -> None:
         self.text = text
         self._place = place
         self.errors = errors
         self.descriptor = descriptor
         self.document = document
+        self.placer = placer
+        """The way from `text` to the user's files, where there is a text."""
         self._later = later
 
     def also(
@@ -125,7 +131,11 @@ def judge(
         descriptor=None if errors else describe(document, body),
         document=document,
         later=partial(_warn, document, found, later, hushed, placer),
+<<<<<<< HEAD
         place=lambda code, severity, problem: _place(code, severity, problem, document, placer),
+=======
+        placer=placer,
+>>>>>>> main
     )
 
 

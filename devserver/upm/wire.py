@@ -7,7 +7,8 @@ origin and nowhere else; redirects are never followed; every read is bounded in 
 import base64
 import os
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from yarl import URL
 from devserver import __version__, redact
 from devserver.errors import TargetError, TargetUnavailable
 from devserver.model import Target
+from devserver.traffic import Exchange, Message, Tell, Way, message
 from devserver.upm import answers, causes
 from devserver.upm.causes import Call, Refusal, Trouble
 
@@ -101,6 +103,8 @@ class Wire:
         self._cookies = aiohttp.CookieJar(unsafe=True)
         self._limit = limit
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
+        self.tell: Tell = lambda _: None
+        """Hears of each exchange."""
 
     @property
     def proxy(self) -> URL | None:
@@ -142,7 +146,7 @@ class Wire:
         timeout = aiohttp.ClientTimeout(
             total=self._limit if limit is None else limit, sock_connect=CONNECT_LIMIT
         )
-        with self._translated(call):
+        with self._translated(call), self._told(method, url, sent, data) as told:
             async with self._session.request(
                 method,
                 url,
@@ -155,7 +159,40 @@ class Wire:
                 if response.cookies and not anonymous:
                     self._cookies.update_cookies(response.cookies, url)
                 body, cut = await _bounded(response)
+                told(response.status, response.headers, body)
                 return Answer(call, response.status, response.headers, body, cut)
+
+    @contextmanager
+    def _told(
+        self, method: str, url: URL, sent: Mapping[str, str], data: object
+    ) -> Iterator[Callable[[int, Mapping[str, str], bytes], None]]:
+        """Tell what is asked in the block, and what came of it."""
+        started = time.perf_counter()
+        status, answered, error = 0, Message(), ""
+
+        def came(code: int, headers: Mapping[str, str], body: bytes) -> None:
+            nonlocal status, answered
+            status, answered = code, message(headers.items(), body)
+
+        try:
+            yield came
+        except BaseException as failure:
+            error = f"{type(failure).__name__}: {failure}".removesuffix(": ")
+            raise
+        finally:
+            self.tell(
+                Exchange(
+                    way=Way.TO_TARGET,
+                    method=method,
+                    url=str(url),
+                    request=message(sent.items(), data if isinstance(data, bytes) else b""),
+                    status=status,
+                    response=answered,
+                    ms=(time.perf_counter() - started) * 1000,
+                    who=self.target.name,
+                    error=error,
+                )
+            )
 
     def refused(self, answer: Answer, **facts: str) -> TargetError:
         """The error that says why *answer* is not what was asked for.

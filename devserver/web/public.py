@@ -10,6 +10,7 @@ A tunnel shows all of it to the world, so no state of ours, no action and no sec
 """
 
 import asyncio
+import time
 import weakref
 from collections.abc import Awaitable, Callable, MutableSet
 from dataclasses import dataclass, field
@@ -21,8 +22,13 @@ from devserver import __version__
 from devserver.backend import end_to_end
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor
+<<<<<<< HEAD
 from devserver.publish import ARTIFACTS, Artifacts, Published
 from devserver.traffic import Tell
+=======
+from devserver.publish import Published
+from devserver.traffic import Exchange, Tell, Way, message
+>>>>>>> main
 from devserver.web import snippet
 from devserver.web.hosts import guard
 
@@ -89,6 +95,7 @@ def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
 
 async def descriptor(request: web.Request) -> web.Response:
     """The bytes that were asked for; each answer is an event, with the digest it carried."""
+    started = time.perf_counter()
     target = request.query.get("target")
     rev = request.query.get("rev")
     found: Descriptor | None = None
@@ -100,7 +107,21 @@ async def descriptor(request: web.Request) -> web.Response:
         response = _text(404, "that revision of the descriptor is not kept (any more)\n")
     else:
         response = _bytes(request, found)
-    request.app[SITE].bus.publish(
+    site = request.app[SITE]
+    body = response.body if isinstance(response.body, bytes) else b""
+    site.tell(
+        Exchange(
+            way=Way.TO_US,
+            method=request.method,
+            url=request.path_qs,
+            request=message(request.headers.items()),
+            status=response.status,
+            response=message(response.headers.items(), body),
+            ms=(time.perf_counter() - started) * 1000,
+            who=_who(request, target),
+        )
+    )
+    site.bus.publish(
         RequestServed(
             who=_who(request, target),
             method=request.method,

@@ -1,0 +1,197 @@
+"""Does what the user asks on the dashboard or by a key; what comes of it is told by events."""
+
+import asyncio
+import time
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from devserver import commands, editor
+from devserver.app import App
+from devserver.backend import Backend, BackendUnavailable
+from devserver.callbacks.record import Record
+from devserver.commands import Command
+from devserver.descriptor.fix import fixed
+from devserver.errors import TargetError
+from devserver.events import Bus, Notice
+from devserver.model import Diagnostic, Severity
+from devserver.registrar import Registrar
+from devserver.traffic import Exchange, Traffic, Way, message
+from devserver.upm.client import Upm
+
+WAITING = 50
+"""Commands that may wait; whoever clicks faster is not heard."""
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Errands:
+    """Takes commands from any face and does them one after the other."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        root: Path,
+        registrars: Sequence[Registrar],
+        upms: Mapping[str, Upm],
+        record: Record,
+        traffic: Traffic,
+        backend: Backend | None,
+        app: App | None,
+        sources: Callable[[], Mapping[str, str]],
+        quit: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._root = root
+        self._registrars = {each.target.name: each for each in registrars}
+        self._upms = upms
+        self._record = record
+        self._traffic = traffic
+        self._backend = backend
+        self._app = app
+        self._sources = sources
+        self._quit = quit
+        self._queue: asyncio.Queue[Command] = asyncio.Queue(WAITING)
+
+    def do(self, command: Command) -> None:
+        """Take *command*; it is done soon."""
+        if not self._queue.full():
+            self._queue.put_nowait(command)
+
+    async def run(self) -> None:
+        """Do what is asked, for ever."""
+        while True:
+            await self._done(await self._queue.get())
+
+    async def _done(self, command: Command) -> None:  # noqa: C901 - a case a command
+        match command:
+            case commands.RegisterAgain(target=name):
+                for each in self._registrars.values():
+                    if name in (None, each.target.name):
+                        each.again()
+            case commands.Unregister(target=name) if name in self._registrars:
+                self._registrars[name].leave()
+            case commands.Enable() if command.target in self._upms:
+                await self._enable(command)
+            case commands.Forget(target=name):
+                self._record.forget(name)
+                self._say(f"forgot what {name} shared with the app")
+            case commands.RestartApp() if self._app is not None:
+                self._app.restart()
+            case commands.Replay():
+                await self._replay(command)
+            case commands.OpenInEditor(file=file, line=line, column=column):
+                self._open(file, line, column)
+            case commands.Fix():
+                self._fix(command)
+            case commands.OpenDashboard():
+                await self._open_dashboard()
+            case commands.Quit():
+                self._quit()
+            case _:
+                self._warn("that cannot be done here", "")
+
+    async def _enable(self, command: commands.Enable) -> None:
+        key = next(iter(self._registrars[command.target].installed), None)
+        if key is None:
+            self._warn(f"nothing of ours is installed on {command.target}", "register first")
+            return
+        try:
+            await self._upms[command.target].enable(key, enabled=command.enabled)
+        except TargetError as error:
+            self._warn(error.reason, error.remedy)
+        else:
+            self._say(f"{key} is enabled on {command.target}")
+
+    def _open(self, file: str, line: int, column: int) -> None:
+        """Only what belongs to the newest look, and lies in the project, is opened."""
+        path = self._root / file
+        if file not in self._sources() or not path.resolve().is_relative_to(self._root.resolve()):
+            self._warn(f"{file} is no file of this descriptor", "")
+        elif not editor.open_in(path, line, column):
+            self._warn("no editor is known", "set EDITOR to one with a window: code, subl, idea")
+
+    def _fix(self, command: commands.Fix) -> None:
+        checked = self._bus.state.checked
+        wanted = (command.code, command.file, command.line, command.column)
+        found = [each for each in (checked.diagnostics if checked else ()) if _at(each) == wanted]
+        path = self._root / command.file
+        if not found or command.file not in self._sources():
+            self._warn("that is not what is wrong any more", "")
+            return
+        try:
+            text = path.read_bytes().decode("utf-8")
+            new, made = fixed(text, found)
+            if made:
+                path.write_bytes(new.encode())
+        except (OSError, UnicodeDecodeError) as error:
+            self._warn(f"{command.file} cannot be mended: {error}", "mend it by hand")
+            return
+        if not made:
+            self._warn(f"{command.file} has changed since, so nothing was done", "")
+
+    async def _replay(self, command: commands.Replay) -> None:
+        found = self._recorded(command.name)
+        if found is None or self._backend is None:
+            why = "is not kept whole any more" if self._backend else "has no app to go to"
+            self._warn(f"the request {command.name} {why}", "")
+            return
+        method, path, headers, body = found
+        if command.path is not None and "***" not in command.path:
+            path = command.path
+        if command.body is not None and b"***" not in command.body:
+            body = command.body
+        started = time.perf_counter()
+        status, answered, error = 0, message(()), ""
+        try:
+            answer = await self._backend.send(method, path, headers, body)
+            status, answered = answer.status, message(answer.headers, answer.body)
+        except BackendUnavailable as trouble:
+            status, error = trouble.status, trouble.reason
+        self._traffic.add(
+            Exchange(
+                way=Way.REPLAY,
+                method=method,
+                url=path,
+                request=message(headers, body),
+                status=status,
+                response=answered,
+                ms=(time.perf_counter() - started) * 1000,
+                who=f"replay of {command.name}",
+                error=error,
+            )
+        )
+
+    def _recorded(self, name: str) -> tuple[str, str, Headers, bytes] | None:
+        """Method, path, headers and body as they came, to be sent again."""
+        kind, number = name[:1], int(name[1:])
+        if kind == "c":
+            callback = self._record.find(number)
+            if callback is None:
+                return None
+            return callback.method, callback.path, callback.headers, callback.body
+        exchange = self._traffic.find(number)
+        if exchange is None or exchange.way is not Way.TO_US:
+            return None
+        if len(exchange.request.body) < exchange.request.size:
+            return None  # only its beginning was kept
+        return exchange.method, exchange.url, exchange.request.headers, exchange.request.body
+
+    async def _open_dashboard(self) -> None:
+        started = self._bus.state.started
+        url = started.urls.get("dashboard") if started else None
+        if url is None or not await asyncio.to_thread(webbrowser.open, url):
+            self._warn("no browser could be opened", f"open {url} yourself" if url else "")
+
+    def _say(self, words: str) -> None:
+        self._bus.publish(Notice(severity=Severity.INFO, message=words))
+
+    def _warn(self, words: str, remedy: str) -> None:
+        self._bus.publish(Notice(severity=Severity.WARNING, message=words, remedy=remedy or None))
+
+
+def _at(diagnostic: Diagnostic) -> tuple[Any, ...]:
+    position = diagnostic.position
+    return diagnostic.code, position.file, position.line, position.column

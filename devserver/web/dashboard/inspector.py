@@ -1,0 +1,188 @@
+"""Exchanges and callbacks as one list, without their secrets: all that leaves here may be shown."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from devserver.callbacks.call import Explanation
+from devserver.callbacks.record import Recorded
+from devserver.model import Verdict
+from devserver.redact import Redactor
+from devserver.traffic import Exchange, Message, Way
+from devserver.web.dashboard.desk import Desk, Look
+
+LISTED = 150
+BODY_SHOWN = 64 * 1024
+"""Characters of a body on a page."""
+
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A request and its answer, as text that holds no secret."""
+
+    name: str
+    """`c12`: a callback; `x34`: any other exchange."""
+    kind: str
+    time: datetime
+    who: str
+    method: str
+    url: str
+    status: int
+    ms: float
+    event: str = ""
+    verdict: Verdict | None = None
+    reason: str = ""
+    error: str = ""
+    explanation: Explanation | None = None
+    headers: Headers = ()
+    body: str = ""
+    size: int = 0
+    answer_headers: Headers = ()
+    answer: str = ""
+    answer_size: int = 0
+    mime: str = ""
+    answer_mime: str = ""
+
+    @property
+    def is_callback(self) -> bool:
+        return self.name.startswith("c")
+
+    @property
+    def brief(self) -> str:
+        """What a list calls it."""
+        if self.event:
+            return self.event
+        _, scheme, rest = self.url.partition("://")
+        return "/" + rest.partition("/")[2] if scheme else self.url
+
+    @property
+    def failed(self) -> bool:
+        return self.status >= 400 or self.status == 0
+
+    @property
+    def can_replay(self) -> bool:
+        return self.is_callback or self.kind == Way.TO_US.value
+
+
+KINDS = {Way.TO_US.value: "in", Way.TO_TARGET.value: "out", Way.REPLAY.value: "callbacks"}
+
+
+def items(desk: Desk, look: Look) -> list[Item]:
+    """Those that the page asks for, newest first, without headers and bodies."""
+    found: list[Item] = []
+    if look.only in ("", "callbacks"):
+        found += [_callback(each, desk.redactor) for each in desk.record.newest(LISTED)]
+    found += [
+        _exchange(each, desk.redactor)
+        for each in desk.traffic
+        if not look.only or KINDS[each.way.value] == look.only
+    ]
+    found.sort(key=lambda each: each.time, reverse=True)
+    words = look.search.lower().split()
+    return [each for each in found if all(word in _searched(each) for word in words)][:LISTED]
+
+
+def item(desk: Desk, name: str) -> Item | None:
+    """One of them, whole."""
+    kind, number = name[:1], name[1:]
+    if not number.isdecimal() or not number.isascii():
+        return None
+    if kind == "c":
+        recorded = desk.record.find(int(number))
+        return _callback(recorded, desk.redactor, whole=True) if recorded else None
+    exchange = desk.traffic.find(int(number))
+    return _exchange(exchange, desk.redactor, whole=True) if exchange and kind == "x" else None
+
+
+def _searched(each: Item) -> str:
+    verdict = each.verdict.value if each.verdict else ""
+    return f"{each.method} {each.url} {each.status} {each.who} {each.event} {verdict}".lower()
+
+
+def _callback(recorded: Recorded, redactor: Redactor, *, whole: bool = False) -> Item:
+    finding = recorded.finding
+    explanation = finding.explanation
+    if explanation is not None:
+        theirs = explanation.theirs
+        explanation = Explanation(
+            ours=redactor.text(explanation.ours),
+            theirs=None if theirs is None else redactor.text(theirs),
+            cause=redactor.text(explanation.cause),
+        )
+    listed = Item(
+        name=f"c{recorded.number}",
+        kind="callback",
+        time=recorded.time,
+        who=finding.target or "nobody we know",
+        method=recorded.method,
+        url=redactor.text(recorded.path),
+        status=recorded.status,
+        ms=recorded.ms,
+        event=finding.event,
+        verdict=finding.verdict,
+        reason=redactor.text(finding.reason or ""),
+        error=redactor.text(recorded.error),
+        explanation=explanation,
+    )
+    if not whole:
+        return listed
+    request = Message(recorded.headers, recorded.body, len(recorded.body))
+    answer = Message(recorded.answer_headers, recorded.answer, len(recorded.answer))
+    return _whole(listed, request, answer, redactor)
+
+
+def _exchange(exchange: Exchange, redactor: Redactor, *, whole: bool = False) -> Item:
+    listed = Item(
+        name=f"x{exchange.number}",
+        kind=exchange.way.value,
+        time=exchange.time,
+        who=redactor.text(exchange.who),
+        method=exchange.method,
+        url=redactor.text(exchange.url),
+        status=exchange.status,
+        ms=exchange.ms,
+        error=redactor.text(exchange.error),
+    )
+    if not whole:
+        return listed
+    return _whole(listed, exchange.request, exchange.response, redactor)
+
+
+def _whole(listed: Item, request: Message, answer: Message, redactor: Redactor) -> Item:
+    return replace(
+        listed,
+        headers=tuple(_headers(request.headers, redactor)),
+        body=body_text(request, redactor),
+        size=request.size,
+        mime=request.header("Content-Type"),
+        answer_headers=tuple(_headers(answer.headers, redactor)),
+        answer=body_text(answer, redactor),
+        answer_size=answer.size,
+        answer_mime=answer.header("Content-Type"),
+    )
+
+
+def _headers(pairs: Iterable[tuple[str, str]], redactor: Redactor) -> Iterator[tuple[str, str]]:
+    for name, value in pairs:  # one by one: a name may stand there twice
+        yield from redactor.headers({name: value}).items()
+
+
+def body_text(body: Message, redactor: Redactor) -> str:
+    """The body for people: JSON in lines, text as it is, of anything else its beginning."""
+    if not body.body:
+        return ""
+    try:
+        text = body.body.decode("utf-8", "strict" if body.size == len(body.body) else "ignore")
+    except UnicodeDecodeError:
+        encoding = body.header("Content-Encoding")
+        what = f"{encoding} " if encoding else ""
+        return f"{body.size} bytes of {what}binary data, beginning {body.body[:32].hex(' ')}"
+    try:
+        return json.dumps(redactor.document(json.loads(text)), indent=2, ensure_ascii=False)[
+            :BODY_SHOWN
+        ]
+    except (ValueError, RecursionError):
+        return redactor.text(text)[:BODY_SHOWN]

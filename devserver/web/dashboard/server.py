@@ -1,0 +1,338 @@
+"""The dashboard's port: pages, `/live`, `/state`, `/revisions/<digest>`, actions.
+
+Whoever comes is a browser on this machine, and any page in it may be hostile, the app's own
+included: it is another origin (another port), so it can read nothing here. Against what it could
+still do: `Host` has to be a loopback name (DNS rebinding), the WebSocket and every action need our
+own `Origin`, every action the token of this start, no page may be framed but the overlay, which
+has nothing to press, and the policy runs no script but ours. No cookie is used: cookies know no
+port, so the app's pages could set and read them. Nothing is decided by the caller's address.
+"""
+
+import asyncio
+import hmac
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from devserver.commands import (
+    Command,
+    Enable,
+    Fix,
+    Forget,
+    OpenInEditor,
+    RegisterAgain,
+    Replay,
+    RestartApp,
+    Unregister,
+)
+from devserver.events import AppState, State, to_json
+from devserver.web.dashboard import export, inspector, panels
+from devserver.web.dashboard.desk import Desk, Look
+from devserver.web.hosts import guard
+
+GATHER = 0.008
+"""Seconds that news is gathered before it is drawn: events come in bunches, and the install
+request of the same save goes first."""
+SLOW = 10.0
+"""A page that takes no news for so many seconds is let go; it comes back by itself."""
+FORM_LIMIT = 12 * 1024 * 1024
+"""Bytes of a form: an edited callback is among them."""
+FORM_SECONDS = 15.0
+FILES = {"live.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """This start: `token` is what actions need, `start` what tells it from the one before.
+
+    `framed_by` are the origins whose pages may show the overlay.
+    """
+
+    desk: Desk
+    token: str
+    start: str
+    framed_by: tuple[str, ...] = ()
+
+
+DOOR = web.AppKey("DOOR", Door)
+LIVE: "web.AppKey[set[web.WebSocketResponse]]" = web.AppKey("LIVE", set)
+
+
+def dashboard_app(door: Door) -> web.Application:
+    app = web.Application(middlewares=[guarded, guard(frozenset())], client_max_size=FORM_LIMIT)
+    app[DOOR] = door
+    app[LIVE] = set()
+    app.on_shutdown.append(hang_up)
+    app.add_routes(
+        [
+            web.get("/", page),
+            web.get("/overlay", overlay),
+            web.get("/live", live),
+            web.get("/state", state),
+            web.get("/traffic.har", har),
+            web.get("/revisions/{digest:[0-9a-f]{64}}", revision),
+            web.get("/static/{name:[a-z]+[.][a-z]+}", static),
+            web.post("/actions/{name:[a-z]+}", action),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every answer carries the policy, errors too."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = web.Response(status=error.status, text=f"{error.reason}\n")
+    if not response.prepared:
+        response.headers.update(HEADERS)
+        response.headers["Content-Security-Policy"] = _policy(request)
+    return response
+
+
+def _policy(request: web.Request) -> str:
+    door = request.app[DOOR]
+    framed = "'none'"
+    if request.path == "/overlay":
+        framed = " ".join(("'self'", *door.framed_by))
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        f" connect-src 'self' ws://{request.host if _plain(request.host) else ''};"
+        f" form-action 'self'; base-uri 'none'; frame-ancestors {framed}"
+    )
+
+
+def _plain(host: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9.:\[\]-]+", host) is not None
+
+
+async def page(request: web.Request) -> web.Response:
+    door = request.app[DOOR]
+    html = panels.page(door.desk, Look.of(request.query), start=door.start, token=door.token)
+    return web.Response(text=html, content_type="text/html")
+
+
+async def overlay(request: web.Request) -> web.Response:
+    door = request.app[DOOR]
+    html = panels.overlay_page(door.desk, start=door.start)
+    return web.Response(text=html, content_type="text/html")
+
+
+async def static(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if name not in FILES:
+        raise web.HTTPNotFound
+    data = (panels.folder() / name).read_bytes()
+    return web.Response(body=data, content_type=FILES[name], charset="utf-8")
+
+
+async def revision(request: web.Request) -> web.Response:
+    """The bytes of a revision, as text: a browser must not take them for a page of ours."""
+    descriptor = request.app[DOOR].desk.published.lookup(rev=request.match_info["digest"])
+    if descriptor is None:
+        raise web.HTTPNotFound
+    return web.Response(
+        body=descriptor.body, content_type="text/plain", charset="utf-8",
+        headers={"Content-Disposition": f'inline; filename="{descriptor.file_name}.txt"'},
+    )  # fmt: skip
+
+
+async def state(request: web.Request) -> web.Response:
+    """What is so, as JSON: for scripts."""
+    desk = request.app[DOOR].desk
+    return web.json_response(desk.redactor.document(_document(desk.bus.state)))
+
+
+def _document(now: State) -> dict[str, object]:
+    def event(each: object) -> object:
+        return None if each is None else to_json(each)  # type: ignore[arg-type]
+
+    return {
+        "v": 1,
+        "published": event(now.published),
+        "checked": event(now.checked),
+        "withheld": now.withheld,
+        "targets": {
+            name: {"url": each.url, "confirmed": each.confirmed, "last": event(each.last)}
+            for name, each in now.targets.items()
+        },
+        "app": event(now.app),
+        "callbacks": [event(each) for each in now.callbacks],
+        "times": list(now.times),
+    }
+
+
+async def har(request: web.Request) -> web.Response:
+    desk, look = request.app[DOOR].desk, Look.of(request.query)
+    found = [inspector.item(desk, each.name) for each in inspector.items(desk, look)]
+    started = desk.bus.state.started
+    base = started.urls.get("descriptor", "").rpartition("/")[0] if started else ""
+    document = export.har([each for each in found if each is not None], base)
+    return web.json_response(
+        document,
+        headers={"Content-Disposition": 'attachment; filename="upm-dev.har"'},
+        dumps=lambda value: json.dumps(value, indent=1),
+    )
+
+
+# -- news -----------------------------------------------------------------------------------------
+
+
+async def live(request: web.Request) -> web.StreamResponse:
+    """Send what has changed on the page, as often as it does, until the page goes."""
+    if request.headers.get("Origin") != f"http://{request.host}":
+        raise web.HTTPForbidden
+    door = request.app[DOOR]
+    socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=1024)
+    await socket.prepare(request)
+    request.app[LIVE].add(socket)
+    news = asyncio.Event()
+    only_overlay = request.query.get("page") == "overlay"
+    with ExitStack() as stack:
+        stack.enter_context(door.desk.bus.listening(lambda _: news.set()))
+        stack.enter_context(door.desk.traffic.listening(news.set))
+        telling = asyncio.create_task(
+            _tell(socket, door, Look.of(request.query), news, only_overlay)
+        )
+        try:
+            async for _ in socket:  # nothing is said; the end is heard
+                pass
+        finally:
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+            request.app[LIVE].discard(socket)
+    return socket
+
+
+async def _tell(
+    socket: web.WebSocketResponse, door: Door, look: Look, news: asyncio.Event, only_overlay: bool
+) -> None:
+    sent: dict[str, str] = {}
+    async for _ in _moments(news):
+        now = door.desk.bus.state
+        shown = (
+            [panels.overlay(door.desk)]
+            if only_overlay
+            else panels.panels(door.desk, look, door.token)
+        )
+        fresh = {each.name: each for each in shown if sent.get(each.name) != each.digest}
+        sent |= {name: each.digest for name, each in fresh.items()}
+        message = {
+            "start": door.start,
+            "title": panels.title(now),
+            "reload": _reloads(now),
+            "panels": {name: [each.digest, each.html] for name, each in fresh.items()},
+        }
+        try:
+            async with asyncio.timeout(SLOW):
+                await socket.send_json(message)
+        except (TimeoutError, ConnectionError):
+            await socket.close(code=1013)
+            return
+
+
+async def _moments(news: asyncio.Event) -> AsyncIterator[None]:
+    yield
+    while True:
+        await news.wait()
+        await asyncio.sleep(GATHER)
+        news.clear()
+        yield
+
+
+def _reloads(now: State) -> str:
+    """What, when it changes, is a reason for the app's own pages to load again."""
+    if now.app is not None and now.app.state != AppState.READY:
+        return ""
+    ready = now.app.time.isoformat() if now.app else ""
+    confirmed = [each.confirmed or "" for each in now.targets.values()]
+    return f"{ready} {max(confirmed, default='', key=lambda name: (len(name), name))}"
+
+
+async def hang_up(app: web.Application) -> None:
+    sockets = app[LIVE]
+    for socket in tuple(sockets):
+        await socket.close(code=1001, message=b"upm-dev stops")
+
+
+# -- actions --------------------------------------------------------------------------------------
+
+
+async def action(request: web.Request) -> web.Response:
+    """Take what a form of ours asks for, and go back to the page."""
+    door = request.app[DOOR]
+    if request.headers.get("Origin") != f"http://{request.host}":
+        raise web.HTTPForbidden
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise web.HTTPUnsupportedMediaType
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            form = {name: str(value) for name, value in (await request.post()).items()}
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    if not hmac.compare_digest(form.get("token", "").encode(), door.token.encode()):
+        raise web.HTTPForbidden
+    command = asked(request.match_info["name"], form, door.desk)
+    if command is None:
+        raise web.HTTPBadRequest
+    door.desk.do(command)
+    if request.headers.get("X-Requested-With") == "live":
+        return web.Response(status=204)
+    return web.Response(status=303, headers={"Location": Look.of(form).link()})
+
+
+def asked(name: str, form: Mapping[str, str], desk: Desk) -> Command | None:
+    """The command of a form; None where it names what there is not."""
+    target = form.get("target", "")
+    named = name in ("unregister", "enable", "forget") or (name == "register" and target)
+    if named and target not in desk.bus.state.targets:
+        return None
+    match name:
+        case "register":
+            return RegisterAgain(target or None)
+        case "unregister":
+            return Unregister(target)
+        case "enable":
+            return Enable(target)
+        case "forget":
+            return Forget(target)
+        case "restart":
+            return RestartApp()
+        case "replay":
+            return _replay(form)
+        case "edit" | "fix" if form.get("file") in desk.sources():
+            line, column = _number(form.get("line")), _number(form.get("column"))
+            if name == "edit":
+                return OpenInEditor(form["file"], line, column)
+            return Fix(form.get("code", ""), form["file"], line, column)
+        case _:
+            return None
+
+
+def _replay(form: Mapping[str, str]) -> Command | None:
+    item, path = form.get("item", ""), form.get("path")
+    if not re.fullmatch(r"[cx][0-9]{1,12}", item):
+        return None
+    if path is None:
+        return Replay(item)
+    if not path.startswith("/") or not path.isprintable() or " " in path:
+        return None
+    return Replay(item, path, form.get("body", "").replace("\r\n", "\n").encode())
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 8 else 1

@@ -1,0 +1,173 @@
+"""Pieces of pages: code with its colours, code frames, a sparkline. Pure; all text is escaped."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from markupsafe import Markup
+
+from devserver.descriptor.visible import visible
+from devserver.model import Diagnostic, Position
+from devserver.reading import Shown
+
+AROUND = 2
+"""Lines of a code frame above and below the one it is about."""
+WIDTH = 220
+"""Characters of a line in a code frame."""
+MOST_LINES = 2500
+"""Lines of a file that are shown: the largest descriptor in the wild has some 2,000."""
+
+Clean = Callable[[str], str]
+"""Takes secrets out of a line."""
+
+_TOKENS = re.compile(
+    r"(?P<comment>\{#.*?#\}|<!--.*?-->)"
+    r"|(?P<template>\{\{.*?\}\}|\{%.*?%\})"
+    r"|(?P<tag></?[A-Za-z_][\w:.-]*|/?>|<\?.*?\?>)"
+    r"|(?P<attribute>[A-Za-z_][\w:.-]*(?=\s*=\s*[\"']))"
+    r"|(?P<key>\"(?:[^\"\\\n]|\\.)*\"(?=\s*:))"
+    r"|(?P<string>\"[^\"\n]*\"|'[^'\n]*')",
+)
+
+
+def coloured(line: str) -> Markup:
+    """A line of XML, JSON or a template with its parts marked. (Nothing spans lines here.)"""
+    out, done = [], 0
+    for found in _TOKENS.finditer(line):
+        out.append(escape(visible(line[done : found.start()])))
+        out.append(_marked(found.lastgroup or "", found[0]))
+        done = found.end()
+    out.append(escape(visible(line[done:])))
+    return Markup("".join(out))
+
+
+def _marked(kind: str, text: str) -> str:
+    inner = escape(visible(text))
+    if kind == "string":  # templates stand in attributes
+        inner = re.sub(r"(\{\{.*?\}\}|\{%.*?%\})", r'<i class="template">\1</i>', inner)
+    return f'<i class="{kind}">{inner}</i>'
+
+
+def lines_of(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    number: int
+    code: Markup
+    current: bool = False
+    before: str = ""
+    """What stands before the caret, where it does."""
+    there: str = ""
+    """The id of the line beside it that it belongs to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A diagnostic with the lines around it."""
+
+    diagnostic: Diagnostic
+    lines: tuple[Line, ...]
+
+    @property
+    def position(self) -> Position:
+        return self.diagnostic.position
+
+
+def frame(diagnostic: Diagnostic, files: Mapping[str, str], clean: Clean) -> Frame:
+    position = diagnostic.position
+    source = lines_of(files.get(position.file, ""))
+    if not 0 < position.line <= len(source):
+        return Frame(diagnostic, ())
+    first = max(1, position.line - AROUND)
+    last = min(len(source), position.line + AROUND)
+    found = []
+    for number in range(first, last + 1):
+        text = clean(source[number - 1].replace("\t", "    ")[:WIDTH])
+        current = number == position.line
+        tabs = source[number - 1][: max(0, position.column - 1)].count("\t")
+        before = " " * (position.column - 1 + 3 * tabs) if current and position.column else ""
+        found.append(Line(number, coloured(text), current, before[:WIDTH]))
+    return Frame(diagnostic, tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A file by its lines; each knows its partner on the other side."""
+
+    name: str
+    lines: tuple[Line, ...]
+    prefix: str
+    cut: bool = False
+
+
+def side_by_side(shown: Shown, clean: Clean) -> tuple[Listing, ...]:
+    """The rendered descriptor, then each file that a line of it came from."""
+    rendered = lines_of(shown.text)[:MOST_LINES]
+    names: dict[str, int] = {}
+    there: dict[tuple[str, int], int] = {}
+    links: list[str] = []
+    for number, line in enumerate(rendered, start=1):
+        bare = len(line) - len(line.lstrip())
+        position = shown.place(number, bare + 1) if line.strip() else Position("")
+        if not position.file or not position.line:
+            links.append("")
+            continue
+        index = names.setdefault(position.file, len(names))
+        there.setdefault((position.file, position.line), number)
+        links.append(f"s{index}-{position.line}")
+    listings = [
+        Listing(
+            "rendered",
+            tuple(
+                Line(number, coloured(clean(line)), there=link)
+                for number, (line, link) in enumerate(zip(rendered, links, strict=True), start=1)
+            ),
+            "r",
+            len(lines_of(shown.text)) > MOST_LINES,
+        )
+    ]
+    for name, index in names.items():
+        source = lines_of(shown.files.get(name, ""))
+        lines = tuple(
+            Line(
+                number,
+                coloured(clean(line)),
+                there=f"r{there[name, number]}" if (name, number) in there else "",
+            )
+            for number, line in enumerate(source[:MOST_LINES], start=1)
+        )
+        listings.append(Listing(name, lines, f"s{index}-", len(source) > MOST_LINES))
+    return tuple(listings)
+
+
+def plain_listing(name: str, text: str, clean: Clean) -> Listing:
+    source = lines_of(text)
+    lines = (
+        Line(number, coloured(clean(line))) for number, line in enumerate(source[:MOST_LINES], 1)
+    )
+    return Listing(name, tuple(lines), "r", len(source) > MOST_LINES)
+
+
+def sparkline(values: Sequence[int], width: int = 240, height: int = 36) -> str:
+    """The points of a polyline for *values*, newest right; the largest is the top."""
+    if not values:
+        return ""
+    top = max(*values, 1)
+    step = width / max(1, len(values) - 1)
+    return " ".join(
+        f"{index * step:.1f},{height - 2 - value / top * (height - 4):.1f}"
+        for index, value in enumerate(values)
+    )
+
+
+def differing(text: str, at: int | None) -> Iterator[tuple[str, bool]]:
+    """*text* before the first difference, the character there, and the rest."""
+    if at is None or at > len(text):
+        yield text, False
+        return
+    yield text[:at], False
+    yield text[at : at + 1] or "∅", True
+    yield text[at + 1 :], False
