@@ -84,11 +84,8 @@ class Serve:
         check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
-<<<<<<< HEAD
         plugin: "Plugin | None" = None,
-=======
         redactor: Redactor | None = None,
->>>>>>> main
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
 
@@ -106,14 +103,11 @@ class Serve:
         self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
-<<<<<<< HEAD
         self._plugin = plugin
         self._artifacts = Artifacts()
-=======
         self._redactor = redactor or Redactor()
         self.do: Do = lambda _: None
         """Where faces send what the user asks for."""
->>>>>>> main
         self._code = INTERRUPTED
         self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()

@@ -124,11 +124,8 @@ def serving(
         permissions=consent.of(given, settings.targets, questions.confirm()),
         trusted=trusted,
         alone=alone,
-<<<<<<< HEAD
         plugin=plugin,
-=======
         redactor=redactor,
->>>>>>> main
         **({"check_every": every} if isinstance(every, float) else {}),
     )
     with ExitStack() as stack:

@@ -46,14 +46,9 @@ class Examined:
         descriptor: Descriptor | None = None,
         document: Document | None = None,
         later: Callable[[], tuple[Diagnostic, ...]] = tuple,
-<<<<<<< HEAD
-        place: "Callable[[str, Severity, Problem], Diagnostic] | None" = None,
-=======
         placer: Placer | None = None,
->>>>>>> main
     ) -> None:
         self.text = text
-        self._place = place
         self.errors = errors
         self.descriptor = descriptor
         self.document = document
@@ -69,8 +64,8 @@ class Examined:
         descriptor: Descriptor | None,
     ) -> "Examined":
         """The same with what others found in it, and *descriptor* where that is no error."""
-        assert self._place is not None
-        placed = [*(self._place(*each) for each in found), *more]
+        assert self.placer is not None
+        placed = [*(_place(*each, self.document, self.placer) for each in found), *more]
         errors = tuple(each for each in placed if each.is_error)
         rest = tuple(each for each in placed if not each.is_error)
         return Examined(
@@ -79,7 +74,7 @@ class Examined:
             descriptor=None if errors else descriptor,
             document=self.document,
             later=lambda: tuple(sorted((*self.warnings(), *rest), key=_order)),
-            place=self._place,
+            placer=self.placer,
         )
 
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -131,11 +126,7 @@ def judge(
         descriptor=None if errors else describe(document, body),
         document=document,
         later=partial(_warn, document, found, later, hushed, placer),
-<<<<<<< HEAD
-        place=lambda code, severity, problem: _place(code, severity, problem, document, placer),
-=======
         placer=placer,
->>>>>>> main
     )
 
 

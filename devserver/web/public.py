@@ -22,13 +22,8 @@ from devserver import __version__
 from devserver.backend import end_to_end
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor
-<<<<<<< HEAD
 from devserver.publish import ARTIFACTS, Artifacts, Published
-from devserver.traffic import Tell
-=======
-from devserver.publish import Published
 from devserver.traffic import Exchange, Tell, Way, message
->>>>>>> main
 from devserver.web import snippet
 from devserver.web.hosts import guard
 
