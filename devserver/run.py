@@ -3,9 +3,9 @@
 Shutdown, in this order (a signal cancels the main task, nothing more):
 
 1. The TaskGroup is cancelled: no further look, no further attempt.
-2. Each registrar retires, all at once and within a limit: an install under way is awaited, the app
-   is unregistered unless it is to be kept. The public port still answers meanwhile, since a host
-   in the middle of an install asks it.
+2. Each registrar retires, all at once: an install under way is awaited as long as the target
+   answers, the app is unregistered unless it is to be kept. The public port still answers
+   meanwhile, since a host in the middle of an install asks it.
 3. The ports close, then the embedded simulator, then the connections.
 4. `stopped` is published: the last event, with what stays installed.
 
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from devserver import credentials, variables
+from devserver import variables
 from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
 from devserver.commands import Do
@@ -38,6 +38,7 @@ from devserver.publish import Published as Kept
 from devserver.reading import Variables
 from devserver.redact import Redactor
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
+from devserver.renewal import Find, Renewal
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
@@ -59,11 +60,8 @@ SIMULATOR = "simulator"
 DESCRIPTOR_PATH = "/atlassian-plugin.xml"
 JAR_SECONDS = 300.0
 """How long a target may take to install a JAR: it is started anew, with all it depends on."""
-RETIRE_SECONDS = 1.0
-"""How long targets have, at exit, to let go of our app."""
-
-Find = Callable[[Target], credentials.Credentials]
-"""Where a target's credentials come from; asked once a target, before the loop starts."""
+SILENCE_SECONDS = 1.0
+"""How long a target may leave a request unanswered, at exit, before it is given up."""
 
 Permissions = Callable[[Target], Iterable[Permission]]
 """What the user allows on a target, beyond what needs no asking."""
@@ -86,8 +84,12 @@ class Serve:
         alone: bool = False,
         plugin: "Plugin | None" = None,
         redactor: Redactor | None = None,
+        renew: Find | None = None,
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
+
+        *find* gives a target's credentials, once, before the loop starts; *renew* what the
+        project's files have after the target rejected those.
 
         *journal* is for targets of other processes: the simulator in this one ends with it.
         *trusted*: the project's commands may run. *alone*: nothing runs beside the loop, neither
@@ -97,6 +99,7 @@ class Serve:
         self._settings = settings
         self._sources = sources
         self._find = find
+        self._renew = renew
         self._started = started
         self._journal = journal
         self._permissions = permissions
@@ -109,6 +112,8 @@ class Serve:
         self.do: Do = lambda _: None
         """Where faces send what the user asks for."""
         self._code = INTERRUPTED
+        self._patience: float | None = None
+        """How long a target that still installs is waited for at the end; None: `limits.task`."""
         self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()
         self._registrars: list[Registrar] = []
@@ -157,9 +162,13 @@ class Serve:
         return code
 
     def end(self, code: int) -> None:
-        """End the run, as a signal would, but with this exit code; the first one counts."""
+        """End the run, as a signal would, but with this exit code; the first one counts.
+
+        What still installs then has had its time, and is waited for no further.
+        """
         if self._main is not None and self._code == INTERRUPTED:
             self._code = code
+            self._patience = SILENCE_SECONDS
             self._main.cancel()
 
     async def _start(self, stack: AsyncExitStack) -> list[tuple[str, Callable[[], Any]]]:
@@ -226,6 +235,9 @@ class Serve:
         running: list[tuple[str, Callable[[], Any]]] = [("pipeline", self._pipeline.run)]
         running += [(f"registrar {each.target.name}", each.run) for each in self._registrars]
         running.append(("callback keys", partial(self._prepare, verifier)))
+        if self._renew is not None:
+            renewal = Renewal(self.bus, settings.root, self._registrars, self._renew)
+            running.append(("credentials", renewal.run))
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
         if beside is not None:
@@ -273,13 +285,6 @@ class Serve:
         )
         log = HostLog(self._plugin.module, named) if near else None
         return ByJar(upm, self._plugin, self.bus, way, log)
-
-    def pause(self, paused: bool = True) -> None:
-        """Let no save be installed until the user resumes; what is asked for by hand goes on."""
-        for each in self._registrars:
-            each.pause(paused)
-        message = "paused: saves are checked, and wait" if paused else "resumed"
-        self.bus.publish(Notice(severity=Severity.INFO, message=message))
 
     async def _simulator(self, stack: AsyncExitStack) -> Target:
         """Start the simulated host in this process, of the era that fits the descriptor."""
@@ -350,7 +355,8 @@ class Serve:
             )
         async with asyncio.TaskGroup() as tasks:
             for each in self._registrars:
-                tasks.create_task(each.retire(RETIRE_SECONDS), name=f"retire {each.target.name}")
+                retiring = each.retire(SILENCE_SECONDS, patience=self._patience)
+                tasks.create_task(retiring, name=f"retire {each.target.name}")
         return self._left()
 
     def _left(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def serving(
     from devserver import credentials, trust
     from devserver.redact import Redactor
     from devserver.run import Serve
-    from devserver.settings import SettingsInvalid
+    from devserver.settings import SettingsInvalid, load
     from devserver.sources import Sources, find_descriptor
     from devserver.upm.journal import Journal, default_path
 
@@ -102,6 +102,15 @@ def serving(
 
     def find(target: "Target") -> credentials.Credentials:
         found = credentials.find(target, settings, trusted=trusted, prompt=prompt)
+        redactor.add(*found.secrets)
+        return found
+
+    def renew(target: "Target") -> credentials.Credentials:
+        flags = {name: value for name, value in given.items() if name in options.OPTIONS}
+        anew = load(settings.root, flags, os.environ)
+        named = next((each for each in anew.targets if each.name == target.name), target)
+        trusted = trust.allow(anew, None)
+        found = credentials.find(named, anew, trusted=trusted)
         redactor.add(*found.secrets)
         return found
 
@@ -126,6 +135,7 @@ def serving(
         alone=alone,
         plugin=plugin,
         redactor=redactor,
+        renew=None if alone else renew,
         **({"check_every": every} if isinstance(every, float) else {}),
     )
     with ExitStack() as stack:
