@@ -142,7 +142,9 @@ async def _install_uri(request: web.Request, host: SimulatedHost, caller: Caller
 
 
 def _ending(request: web.Request) -> Fault | None:
-    return next((each for each in request[STRUCK] if each.kind in ("endless", "error")), None)
+    return next(
+        (each for each in request[STRUCK] if each.kind in ("endless", "error", "disable")), None
+    )
 
 
 def _spend(request: web.Request, host: SimulatedHost, caller: Caller) -> bool:
