@@ -43,6 +43,13 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Let saves wait, on every target, or go on with the newest one."""
+
+    paused: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RestartApp:
     pass
 
@@ -94,6 +101,7 @@ Command = (
     | Unregister
     | Enable
     | Forget
+    | Pause
     | RestartApp
     | Replay
     | OpenInEditor

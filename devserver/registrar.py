@@ -312,7 +312,12 @@ class Registrar:
                 error = self._upm.failure(outcome, self._delivery.source(attempt.descriptor))
                 raise await self._delivery.refused(error, attempt)
             case Installed():
-                await self._delivery.accept(outcome.plugin, attempt)
+                try:
+                    await self._delivery.accept(outcome.plugin, attempt)
+                except NotConfirmed:
+                    self._there = attempt.descriptor
+                    self._progress.tell(TargetState.INSTALLED)
+                    raise
                 self._progress.note("installed")
                 self._watchman.see(outcome.plugin)
 

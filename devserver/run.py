@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from devserver import variables
+from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
 from devserver.commands import Do
 from devserver.companions import Companions
@@ -32,6 +33,7 @@ from devserver.errors import INTERRUPTED, UpmDevError
 from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
 from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
+from devserver.publish import Artifacts
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
 from devserver.redact import Redactor
@@ -41,6 +43,7 @@ from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
 from devserver.upm.client import Upm
+from devserver.upm.delivery import Delivery
 from devserver.upm.journal import Journal
 from devserver.upm.wire import connections
 from devserver.watch import WATCHER
@@ -49,9 +52,14 @@ from devserver.web.listen import open_sockets, serving
 from devserver.web.public import Site, public_app
 from devserver.web.receive import receiver
 
+if TYPE_CHECKING:
+    from devserver.datacenter.plugin import Plugin
+
 SIMULATOR = "simulator"
 """The name of the target when none was configured."""
 DESCRIPTOR_PATH = "/atlassian-plugin.xml"
+JAR_SECONDS = 300.0
+"""How long a target may take to install a JAR: it is started anew, with all it depends on."""
 SILENCE_SECONDS = 1.0
 """How long a target may leave a request unanswered, at exit, before it is given up."""
 
@@ -73,6 +81,7 @@ class Serve:
         permissions: Permissions = lambda _: (),
         trusted: bool = False,
         alone: bool = False,
+        plugin: "Plugin | None" = None,
         redactor: Redactor | None = None,
         renew: Find | None = None,
     ) -> None:
@@ -83,7 +92,7 @@ class Serve:
 
         *journal* is for targets of other processes: the simulator in this one ends with it.
         *trusted*: the project's commands may run. *alone*: nothing runs beside the loop, neither
-        the app nor the dashboard.
+        the app nor the dashboard. *plugin*: the descriptor goes to the targets inside its JAR.
         """
         self.bus = Bus()
         self._settings = settings
@@ -95,6 +104,8 @@ class Serve:
         self._permissions = permissions
         self._trusted = trusted
         self._alone = alone
+        self._plugin = plugin
+        self._artifacts = Artifacts()
         self._redactor = redactor or Redactor()
         self.do: Do = lambda _: None
         """Where faces send what the user asks for."""
@@ -173,7 +184,7 @@ class Serve:
         upms = {each.name: Upm(session, each, self._find(each)) for each in targets}
         where = Where(base_url, (local, f"http://127.0.0.1:{port}"))
         limits = Limits(
-            task=settings.timeout,
+            task=max(settings.timeout, JAR_SECONDS) if self._plugin else settings.timeout,
             confirm=min(Limits().confirm, settings.timeout / 3),
             check=settings.check_every,
         )
@@ -182,8 +193,8 @@ class Serve:
                 each,
                 upms[each.name],
                 self.bus,
-                delivery=ByUri(upms[each.name], where),
-                keep=settings.keep,
+                delivery=self._delivery(upms[each.name], where),
+                keep=settings.keep or (self._plugin is not None and not settings.uninstall),
                 limits=limits,
                 journal=self._journal if settings.targets else None,
                 permissions=self._permissions(each),
@@ -243,16 +254,46 @@ class Serve:
     def _site(self, verifier: Verifier, base_url: str, beside: Companions | None) -> Site:
         """What the public port serves: all that is ours, and the app where there is one."""
         if beside is None:
-            return Site(self._kept, self.bus, receiver(verifier, self.bus, base_url))
+            return Site(
+                self._kept,
+                self.bus,
+                receiver(verifier, self.bus, base_url),
+                artifacts=self._artifacts,
+            )
         receive = receiver(verifier, self.bus, base_url, backend=beside.backend, keep=beside.keep)
-        return Site(self._kept, self.bus, receive, beside.proxy, beside.traffic.add)
+        return Site(
+            self._kept, self.bus, receive, beside.proxy, beside.traffic.add, self._artifacts
+        )
+
+    def _delivery(self, upm: Upm, where: Where) -> Delivery:
+        """How revisions get into a target: by our address, or inside the plugin's JAR."""
+        if self._plugin is None:
+            return ByUri(upm, where)
+        from devserver.datacenter.delivery import ByJar, Way
+        from devserver.datacenter.hostlog import HostLog
+
+        settings = self._settings
+        named = (settings.host_log,) if settings.host_log else ()
+        near = is_this_machine(upm.target.url)
+        way = Way(
+            by=settings.install,
+            folder=settings.install_folder,
+            artifacts=self._artifacts,
+            address=where.public_url,
+        )
+        log = HostLog(self._plugin.module, named) if near else None
+        return ByJar(upm, self._plugin, self.bus, way, log)
 
     async def _simulator(self, stack: AsyncExitStack) -> Target:
         """Start the simulated host in this process, of the era that fits the descriptor."""
         from devserver.simulator import simulated_host
 
         profile = profile_for(self._sources.look())
-        host = await stack.enter_async_context(simulated_host(profile=profile, or_free=True))
+        # A plugin's project has a product of its own, which will want its port when it starts.
+        port = 0 if self._plugin is not None else None
+        host = await stack.enter_async_context(
+            simulated_host(profile=profile, port=port, or_free=True)
+        )
         return Target(name=SIMULATOR, url=host.url, user="admin", dev=True)
 
     def _variables(self, targets: tuple[Target, ...], base_url: str) -> dict[str, Variables]:

@@ -17,7 +17,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     | {"commands", "traffic"},
     frozenset(
         {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
-        | {"app", "backend", "editor", "probe"}
+        | {"app", "backend", "datacenter", "editor", "probe"}
     ),
     frozenset({"registrar", "renewal", "pipeline"}),
     frozenset({"web", "terminal", "simulator"}),

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -16,6 +17,7 @@ from devserver.cli import consent, options, questions
 from devserver.errors import UsageError
 
 if TYPE_CHECKING:
+    from devserver.datacenter.plugin import Plugin
     from devserver.events import Event
     from devserver.model import Target
     from devserver.redact import Redactor
@@ -46,6 +48,8 @@ Examples:
     "poll",
     "timeout",
     "keep",
+    *options.PLUGIN,
+    "uninstall",
     "verbose",
     "quiet",
     "no_color",
@@ -105,7 +109,14 @@ def serving(
         redactor.add(*found.secrets)
         return found
 
-    sources = Sources(settings.root, descriptor, settings.variables_files)
+    plugin = None
+    if descriptor.endswith((".xml", ".xml.j2")) and (settings.jar or "/resources/" in descriptor):
+        from devserver.datacenter.plugin import plugin_of
+
+        plugin = plugin_of(settings, descriptor)
+    if plugin is not None and not settings.targets:
+        settings = _with_product(settings, plugin, str(given.get("user") or "admin"))
+    sources = Sources(settings.root, descriptor, settings.variables_files, plugin)
     journal = Journal(default_path(), project=str(settings.root))
     serve = Serve(
         settings,
@@ -116,6 +127,7 @@ def serving(
         permissions=consent.of(settings, questions.confirm()),
         trusted=trusted,
         alone=alone,
+        plugin=plugin,
         redactor=redactor,
         renew=None if alone else renew,
     )
@@ -124,6 +136,29 @@ def serving(
         for face in _faces(serve, settings, redactor, stack):
             stack.enter_context(serve.bus.listening(face))
         yield serve
+
+
+def _with_product(settings: "Settings", plugin: "Plugin", user: str) -> "Settings":
+    """The settings with the product that runs for this project as target, where there is one.
+
+    On a terminal the user is asked; a script that wants another one names it by --target.
+    """
+    import asyncio
+
+    from devserver.datacenter import products
+    from devserver.model import Target
+    from devserver.surroundings import read_pom
+
+    found = asyncio.run(products.running(products.places(read_pom(plugin.module))))
+    if found is None:
+        return settings
+    ask = questions.confirm(default=True)
+    if ask is not None and not ask(f"{found.product} answers at {found.url}. Install there?"):
+        return settings
+    if not settings.quiet:
+        click.echo(f"{found.product} answers at {found.url}: it is the target", err=True)
+    target = Target(name=found.product, url=found.url, user=user, dev=True)
+    return replace(settings, targets=(target,))
 
 
 def _faces(
