@@ -4,6 +4,7 @@ Nothing above this module mentions an exception of aiohttp. Credentials go to th
 origin and nowhere else; redirects are never followed; every read is bounded in time and size.
 """
 
+import asyncio
 import base64
 import os
 import ssl
@@ -34,6 +35,7 @@ BODY_LIMIT = 16_000_000
 """Bytes of an answer: the list of a large Jira is about one megabyte."""
 REQUEST_LIMIT = 30.0
 CONNECT_LIMIT = 10.0
+KNOCK_LIMIT = 5.0
 POOL = 100
 """Connections of one process, to all targets together."""
 
@@ -105,6 +107,33 @@ class Wire:
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
         """Hears of each exchange."""
+
+    async def connect(self) -> None:
+        """Open a connection to the target's port, TCP alone, and close it. Raises TargetError."""
+        await self._knock(None)
+
+    async def shake_hands(self) -> None:
+        """Open a TLS connection to the target's port, and close it. Raises TargetError."""
+        await self._knock(self._trusted.get("ssl") or ssl.create_default_context())
+
+    async def _knock(self, tls: ssl.SSLContext | None) -> None:
+        host, port = self.base.host or "", self.base.port or 80
+        try:
+            async with asyncio.timeout(KNOCK_LIMIT):
+                _, writer = await asyncio.open_connection(host, port, ssl=tls)
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is the first
+            match error:
+                case ssl.SSLCertVerificationError():
+                    trouble = Trouble.CERTIFICATE
+                case ssl.SSLError():
+                    trouble = Trouble.TLS
+                case TimeoutError() if tls is None:
+                    trouble = Trouble.UNREACHABLE
+                case _:
+                    trouble = Trouble.TLS if tls else Trouble.REFUSED
+            text = str(error) or "no answer to the handshake"
+            raise self.explained(Refusal(call=Call.STATUS, trouble=trouble, text=text)) from error
+        writer.transport.abort()
 
     @property
     def proxy(self) -> URL | None:
