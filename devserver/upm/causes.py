@@ -1,8 +1,8 @@
 """Every refusal of a target: how it is recognised, what it is called, what to do, what comes next.
 
 The table is data, `refusals.toml`; this module reads it, finds the row for a refusal and makes the
-exception of it. Rows that name a subCode are tried first, then the others, each in their order, and
-the first that fits wins. `docs/refusals.md` and `upm-dev explain CODE` print the same rows.
+exception of it. Rows that name a subCode or a text are tried first, then the others, each in their
+order, and the first that fits wins. `docs/refusals.md` and `upm-dev explain CODE` print the rows.
 """
 
 import re
@@ -140,8 +140,8 @@ def table() -> tuple[Cause, ...]:
 
 @cache
 def _tried() -> tuple[Cause, ...]:
-    """The rows in the order they are tried: what names a subCode knows best."""
-    return tuple(sorted(table(), key=lambda row: not row.sub_code))
+    """The rows in the order they are tried: what names a subCode or a text knows best."""
+    return tuple(sorted(table(), key=lambda row: not (row.sub_code or row.text)))
 
 
 def cause(refusal: Refusal) -> Cause:
