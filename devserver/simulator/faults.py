@@ -162,6 +162,8 @@ def from_header(text: str, stage: str) -> Fault:
     `status; status=503; Retry-After=2` makes what is no field of a fault a header.
     """
     kind, *rest = (part.strip() for part in text.split(";"))
+    if kind in ("restart", "clock-skew"):
+        raise UsageError(f"a {kind} is not one request's affair", remedy="script it")
     known = {each.name for each in fields(Fault)}
     table: dict[str, Any] = {"kind": kind, "stage": stage, "headers": {}}
     for part in rest:
