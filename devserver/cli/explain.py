@@ -48,10 +48,10 @@ def command(code: str | None, write: Path | None) -> None:
         click.echo(f"{len(book.book())} files in {write}", err=True)
         return
     if code is None:
-        for page in pages().values():
-            click.echo(f"{page.code}  {book.severity(page.code):8} {page.title}")
-        for name, what in {**OTHERS, **_settings()}.items():
-            click.echo(f"{name}  {'error':8} {what}")
+        for each in pages().values():
+            click.echo(f"{each.code}  {book.severity(each.code):8} {each.title}")
+        for name, meaning in {**OTHERS, **_settings()}.items():
+            click.echo(f"{name}  {'error':8} {meaning}")
         for name in causes.codes():
             click.echo(f"{name}  (a target's refusal)")
         return
