@@ -12,6 +12,17 @@ class RegisterAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Agree:
+    """Go on with what a target was denied until the user agrees; with all where none is named.
+
+    That is writing to a host that is not this machine, taking over somebody else's app, or
+    installing under another key: whichever the target was last refused for.
+    """
+
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unregister:
     """Take the app away, and leave the target alone until `RegisterAgain`."""
 
@@ -29,6 +40,13 @@ class Forget:
     """Forget the secrets that a target shared: it was set up anew."""
 
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let saves wait, on every target, or go on with the newest one."""
+
+    paused: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +97,11 @@ class Quit:
 
 Command = (
     RegisterAgain
+    | Agree
     | Unregister
     | Enable
     | Forget
+    | Pause
     | RestartApp
     | Replay
     | OpenInEditor

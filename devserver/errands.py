@@ -71,10 +71,18 @@ class Errands:
                 for each in self._registrars.values():
                     if name in (None, each.target.name):
                         each.again()
+            case commands.Agree(target=name):
+                for each in self._registrars.values():
+                    if name in (None, each.target.name):
+                        each.agree()
             case commands.Unregister(target=name) if name in self._registrars:
                 self._registrars[name].leave()
             case commands.Enable() if command.target in self._upms:
                 await self._enable(command)
+            case commands.Pause(paused=paused):
+                for each in self._registrars.values():
+                    each.pause(paused)
+                self._say("paused: saves are checked, and wait" if paused else "goes on")
             case commands.Forget(target=name):
                 self._record.forget(name)
                 self._say(f"forgot what {name} shared with the app")

@@ -168,6 +168,17 @@ class CallbackReceived(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostLogged(Event):
+    """What the product logged about our app while it installed `revision`; `file` is its log."""
+
+    type = "log"
+    target: str
+    revision: str
+    file: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Event):
     """Something the user should know that is no diagnostic and belongs to no attempt."""
 
@@ -368,6 +379,7 @@ class State:
     requests: tuple[RequestServed, ...] = ()
     callbacks: tuple[CallbackReceived, ...] = ()
     notices: tuple[Notice, ...] = ()
+    logs: tuple[HostLogged, ...] = ()
     app: AppChanged | None = None
     output: tuple[str, ...] = ()
     """The app's last lines."""
@@ -418,6 +430,8 @@ def apply(state: State, event: Event) -> State:  # noqa: C901 - a case an event
             return replace(state, callbacks=(*state.callbacks, event)[-KEPT:])
         case Notice():
             return replace(state, notices=(*state.notices, event)[-KEPT:])
+        case HostLogged():
+            return replace(state, logs=(*state.logs, event)[-KEPT:])
         case AppChanged():
             return replace(state, app=event)
         case AppOutput():

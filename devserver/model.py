@@ -127,11 +127,13 @@ class Descriptor:
     modules: tuple[Module, ...] = ()
     root: tuple[tuple[str, str], ...] = ()
     """What the descriptor says outside its modules (name, version, vendor, permissions, scopes)."""
+    carried: str = ""
+    """SHA-256 of what goes along with it in a JAR; empty where it stands alone."""
     digest: str = field(default="")
-    """SHA-256 of `body`, hexadecimal."""
+    """SHA-256 of `body`, hexadecimal; in a JAR, of that and of what goes along."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", digest_of(self.body))
+        object.__setattr__(self, "digest", digest_of(self.body + self.carried.encode()))
 
     @property
     def media_type(self) -> str:

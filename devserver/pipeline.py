@@ -167,7 +167,8 @@ class Pipeline:
     def _tell_changes(self, snapshot: Snapshot) -> None:
         if self._seen is None:
             return
-        before, after = self._seen.files, snapshot.files
+        before: dict[str, bytes | str] = {**self._seen.stamps, **self._seen.files}
+        after: dict[str, bytes | str] = {**snapshot.stamps, **snapshot.files}
         paths = tuple(
             sorted(
                 name for name in before.keys() | after.keys() if before.get(name) != after.get(name)

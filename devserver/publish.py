@@ -3,7 +3,10 @@
 Adding a revision is one assignment, so a reader sees one revision or the other, never half.
 """
 
+import secrets
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from devserver.model import CallbackSpec, Descriptor, Revision
@@ -67,6 +70,29 @@ class Published:
     def callback(self, path: str) -> CallbackSpec | None:
         """The callback that this or an earlier revision declared at *path*."""
         return self._callbacks.get(path)
+
+
+ARTIFACTS = "/_upm-dev/artifacts/"
+
+
+class Artifacts:
+    """Files that a target may fetch while it installs them, each at an address nobody can guess."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    @contextmanager
+    def offered(self, name: str, data: bytes) -> Iterator[str]:
+        """The path at which *data* can be fetched while the block runs."""
+        path = f"{ARTIFACTS}{secrets.token_urlsafe(24)}/{name}"
+        self._files[path] = data
+        try:
+            yield path
+        finally:
+            del self._files[path]
+
+    def get(self, path: str) -> bytes | None:
+        return self._files.get(path)
 
 
 def callback_path(descriptor: Descriptor, spec: CallbackSpec) -> str:

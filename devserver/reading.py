@@ -42,13 +42,20 @@ def read(
     for _ in range(MAX_LOOKS):
         if snapshot.diagnostics:
             return Reading(snapshot=snapshot, errors=snapshot.diagnostics)
+        along = sources.along
         given = variables(snapshot.files)
         if isinstance(given, tuple):
             return Reading(snapshot=snapshot, errors=given)
         result = examine(
-            snapshot.files, snapshot.descriptor, given, missing=snapshot.missing, context=context
+            snapshot.files,
+            snapshot.descriptor,
+            given,
+            missing=snapshot.missing,
+            context=along.context() if along else context,
         )
         if not isinstance(result, Wanted):
+            if along is not None:
+                result = along.judged(snapshot, result)
             return Reading(snapshot=snapshot, examined=result, errors=result.errors)
         sources.want(result.names)
         snapshot = sources.look()

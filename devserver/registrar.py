@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from devserver.errors import (
     CredentialsRejected,
@@ -17,20 +18,24 @@ from devserver.errors import (
     TargetRefused,
     TargetUnavailable,
 )
-from devserver.events import Bus, Event
-from devserver.model import Descriptor, Proof, Revision, Target, TargetState
+from devserver.events import Bus, Event, Notice
+from devserver.model import Descriptor, Proof, Revision, Severity, Target, TargetState
 from devserver.upm import blame
-from devserver.upm.answers import Failed, Forgotten, Installed, Outcome, Plugin, Running, Task
-from devserver.upm.causes import Call, Trouble
+from devserver.upm.answers import Failed, Forgotten, Installed
 from devserver.upm.client import Upm
 from devserver.upm.delivery import ByUri, Delivery, RestartNeeded
+from devserver.upm.drift import Watchman
 from devserver.upm.journal import Journal
 from devserver.upm.ownership import Ownership, Permission
-from devserver.upm.pace import Limits, backoff, polls
+from devserver.upm.pace import Limits, backoff
 from devserver.upm.progress import Progress
+from devserver.upm.underway import Underway
 from devserver.upm.warm import WarmToken
 from devserver.upm.where import Where
 from devserver.upm.wire import AnswerLost
+
+if TYPE_CHECKING:
+    from devserver.credentials import Credentials
 
 __all__ = ["ByUri", "Limits", "Permission", "Registrar", "Where"]
 
@@ -81,12 +86,10 @@ class Registrar:
         self._aside: asyncio.Task[None] | None = None
         self._number = 0
         self._posted_at = float("-inf")
-        self._task: Task | None = None
-        self._lost: Descriptor | None = None
-        """What was POSTed when no answer came: it may be on its way."""
+        self._underway = Underway(upm, delivery, self._progress, self._limits)
+        self._watchman = Watchman(upm, delivery, self._progress, self._warm, self._limits)
         self._there: Descriptor | None = None
         """What the target listed when the last installation had ended."""
-        self._disabled = False
         self._paused = False
         self._away = False
         """The user has sent us away from this target."""
@@ -116,6 +119,26 @@ class Registrar:
             self._own.allow(each)
         if newest := self._offer or self._taken:
             self._take(replace(newest, seen_at=time.monotonic(), forced=True))
+
+    def agree(self) -> None:
+        """Go on with what was withheld for want of a permission: the user gives it."""
+        if (wanted := self._own.wanted) is not None:
+            self.again(wanted)
+
+    def renew(self, credentials: "Credentials") -> None:
+        """Go on with other credentials than those that were rejected."""
+        self._upm.credentials = credentials
+        self.again()
+
+    @property
+    def credentials(self) -> "Credentials":
+        """What the target is sent."""
+        return self._upm.credentials
+
+    @property
+    def rejected(self) -> bool:
+        """Whether nothing is sent any more because the target rejected our credentials."""
+        return self._warm.rejected is not None
 
     def pause(self, paused: bool = True) -> None:
         """Let saves wait until the user resumes; what was asked for by hand goes on."""
@@ -154,17 +177,24 @@ class Registrar:
                         self._taken = offer
                         await self._bring(offer, tasks)
 
-    async def retire(self, limit: float = 1.0) -> tuple[str, ...]:
+    async def retire(
+        self, silence: float = 1.0, *, patience: float | None = None
+    ) -> tuple[str, ...]:
         """Await an install under way and take our app away, unless it is to be kept.
 
-        To be called once `run` has ended. Returns the keys that stay installed: those that *limit*
-        seconds did not suffice for, or all where they are to be kept.
+        To be called once `run` has ended. A target that leaves a request unanswered for *silence*
+        seconds is given up; one that says that it installs is waited for, at most `limits.task`,
+        and *patience* seconds in all. Returns the keys that stay installed.
         """
+        self._upm.wire.limit = min(self._upm.wire.limit, silence)
         try:
-            async with asyncio.timeout(limit):
-                if self._lost is not None:
-                    self._task = await self._running() or self._task
-                await self._settle()
+            async with asyncio.timeout(patience):
+                if self._warm.rejected is not None:
+                    raise self._warm.rejected
+                await self._underway.appear()
+                if not await self._underway.settle(self._say_waiting):
+                    self._say_left("it is still installing it")
+                    return self._own.keys
                 for key in self._own.keys:
                     if self._keep:
                         self._own.keep(key)
@@ -176,6 +206,11 @@ class Registrar:
         except TargetError as error:
             self._say_left(error.reason)
         return self._own.keys
+
+    def _say_waiting(self) -> None:
+        name = self.target.name
+        message = f"{name} is still installing: waiting for it; Ctrl-C again leaves at once"
+        self._bus.publish(Notice(severity=Severity.INFO, message=message, target=name))
 
     def _say_left(self, why: str) -> None:
         for key in self._own.keys:
@@ -211,7 +246,8 @@ class Registrar:
 
     async def _register(self, offer: _Offer, tasks: asyncio.TaskGroup) -> None:
         descriptor = offer.descriptor
-        resumed = self._lost is not None and self._lost.digest == descriptor.digest
+        lost = self._underway.lost
+        resumed = lost is not None and lost.digest == descriptor.digest
         if not resumed:
             by = self._delivery.rests_on(descriptor)
             name = offer.revision.name
@@ -221,14 +257,14 @@ class Registrar:
         if self._runs == descriptor.canonical and not offer.forced:
             self._progress.tell(TargetState.CONFIRMED, by=Proof.UNCHANGED)
             return
-        if self._lost is not None or self._task is not None:
-            await self._catch_up(resumed=resumed)
+        if self._underway.is_open:
+            await self._underway.catch_up(resumed=resumed)
         if self._progress.now.accepted is None:
             await self._post(descriptor)
             if self._progress.now.accepted is None:
                 return
-        if self._task is not None:
-            await self._follow()
+        if self._underway.task is not None:
+            await self._ended(await self._underway.follow(self._news))
         self._there = descriptor
         self._warm.warm(tasks)
         await self._confirm()
@@ -252,48 +288,20 @@ class Registrar:
             self._progress.tell(TargetState.REGISTERING)
             token = await self._warm.take()
             self._runs = self._there = None
-            self._lost = descriptor
+            self._underway.lost = descriptor
             self._posted_at = time.monotonic()
             self._progress.note("posted")
-            self._task = await self._delivery.send(self._progress.now, token)
+            self._underway.task = await self._delivery.send(self._progress.now, token)
         except AnswerLost:
             self._own.landed(descriptor.key)
             raise
         except TargetError:
-            self._lost = None
+            self._underway.lost = None
             self._own.disclaim(descriptor.key)
             raise
         self._own.landed(descriptor.key)
-        self._lost = None
+        self._underway.lost = None
         self._progress.note("accepted")
-
-    async def _follow(self) -> None:
-        """Poll until the task has ended well; raise why it has not."""
-        assert self._task is not None
-        end = time.monotonic() + self._limits.task
-        delays = backoff(self._limits.first_retry, 2.0)
-        delay = polls(False, 0, self._task.ping_after_ms)
-        tries = 0
-        outcome: Outcome = Running(self._task.ping_after_ms)
-        while isinstance(outcome, Running):
-            if time.monotonic() > end:
-                self._task = None
-                limit = f"{self._limits.task:g}"
-                raise self._upm.trouble(Call.TASK, Trouble.TASK_LIMIT, limit=limit)
-            tries = 0 if await self._news(delay) else tries + 1
-            try:
-                outcome = await self._upm.poll(self._task)
-                if isinstance(outcome, Forgotten):
-                    outcome = await self._recalled()
-            except TargetUnavailable as error:
-                delay = max(next(delays), error.retry_after or 0.0)
-                self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=delay)
-            else:
-                if isinstance(outcome, Running):
-                    fetched = self._progress.now.fetched is not None
-                    delay = polls(fetched, tries, outcome.ping_after_ms)
-        self._task = None
-        await self._ended(outcome)
 
     async def _ended(self, outcome: Installed | Failed | Forgotten) -> None:
         attempt = self._progress.now
@@ -304,9 +312,14 @@ class Registrar:
                 error = self._upm.failure(outcome, self._delivery.source(attempt.descriptor))
                 raise await self._delivery.refused(error, attempt)
             case Installed():
-                await self._delivery.accept(outcome.plugin, attempt)
+                try:
+                    await self._delivery.accept(outcome.plugin, attempt)
+                except NotConfirmed:
+                    self._there = attempt.descriptor
+                    self._progress.tell(TargetState.INSTALLED)
+                    raise
                 self._progress.note("installed")
-                self._say_disabled(outcome.plugin)
+                self._watchman.see(outcome.plugin)
 
     async def _confirm(self) -> None:
         """Wait for the callback; a newer offer ends the wait."""
@@ -324,58 +337,6 @@ class Registrar:
         self._runs = attempt.descriptor.canonical
         if attempt.by is Proof.UPM and attempt.descriptor.confirming is not None:
             self._progress.warn(*blame.deaf(self.target.name, attempt.descriptor))
-
-    # -- what an earlier POST left behind ---------------------------------------------------------
-
-    async def _catch_up(self, *, resumed: bool) -> None:
-        """See what became of an installation that we lost sight of, before the next POST.
-
-        Where it was of this very descriptor (*resumed*), it is gone on with: found running, or
-        fetched and listed; otherwise its end is awaited, so that no two overlap.
-        """
-        if self._lost is not None:
-            self._task = await self._running() or self._task
-        if resumed and self._task is not None:
-            self._progress.note("accepted")
-        elif resumed and self._lost is not None and await self._arrived() is not None:
-            self._progress.note("accepted", "installed")
-        else:
-            await self._settle()
-        self._lost = None
-
-    async def _running(self) -> Task | None:
-        """The task by which the target installs what we POSTed last, if it still runs."""
-        posted = self._lost or self._progress.now.descriptor
-        names = {posted.name, posted.file_name, self._delivery.source(posted)}
-        return next((each for each in await self._upm.pending() if each.source in names), None)
-
-    async def _recalled(self) -> Outcome:
-        """What became of a task that the target does not know (any more).
-
-        A restart takes the tasks along, and with them perhaps the installation; the other node of a
-        cluster never knew it.
-        """
-        if (running := await self._running()) is not None:
-            self._task = running
-            return Running(running.ping_after_ms)
-        plugin = await self._arrived()
-        return Installed(plugin) if plugin else Forgotten()
-
-    async def _arrived(self) -> Plugin | None:
-        """What the target lists, where that is what this attempt sent."""
-        attempt = self._progress.now
-        plugin = await self._upm.plugin(attempt.descriptor.key)
-        return plugin if plugin and self._delivery.has_arrived(plugin, attempt) else None
-
-    async def _settle(self) -> None:
-        """Wait for the end of an install under way, whatever it is; at most `limits.task`."""
-        end = time.monotonic() + self._limits.task
-        while self._task is not None and time.monotonic() < end:
-            outcome = await self._upm.poll(self._task)
-            if not isinstance(outcome, Running):
-                break
-            await asyncio.sleep(polls(True, 9, outcome.ping_after_ms))
-        self._task = None
 
     # -- between offers ---------------------------------------------------------------------------
 
@@ -422,9 +383,15 @@ class Registrar:
         """Take our app away, as the user asked."""
         self._leaving = False
         try:
-            await self._settle()
+            await self._warm.ready()
+            await self._underway.appear()
+            await self._underway.settle()
             for key in self._own.keys:
                 await self._own.release(key)
+        except CredentialsRejected as error:
+            self._warm.rejected = error
+            self._progress.tell_error(TargetState.REJECTED, error)
+            return
         except TargetError as error:
             self._progress.tell_error(TargetState.UNAVAILABLE, error)
             return
@@ -433,44 +400,13 @@ class Registrar:
 
     async def _look_for_drift(self, there: Descriptor) -> None:
         """Ask whether the target still has what we put *there*, and bring it back if not."""
-        try:
-            await self._warm.ready()
-            plugin = await self._upm.plugin(there.key)
-        except CredentialsRejected as error:
-            self._warm.rejected = error
-            self._progress.tell_error(TargetState.REJECTED, error)
+        if (drifted := await self._watchman.look(there)) is None:
             return
-        except TargetError as error:
-            if self._progress.last is not TargetState.UNAVAILABLE:
-                wait = self._limits.check
-                self._progress.tell_error(TargetState.UNAVAILABLE, error, retry_in=wait)
-            return
-        if plugin is None:
-            self._drifted(*blame.vanished(self.target.name, there))
-            self.again()
-        elif not self._delivery.is_there(plugin, there):
-            self._drifted(*blame.replaced(self.target.name, there, plugin))
-            if self._delivery.adopts:
-                self.again()
-            else:
-                self._own.foreign = plugin
-        else:
-            self._say_disabled(plugin)
-            if self._progress.last is TargetState.UNAVAILABLE:
-                self._progress.tell_back()
-
-    def _drifted(self, code: str, reason: str, remedy: str) -> None:
         self._runs = self._there = None
-        self._progress.tell(TargetState.DRIFTED, code=code, reason=reason, remedy=remedy)
-
-    def _say_disabled(self, plugin: Plugin) -> None:
-        """Say once that the target has switched our app off."""
-        if not plugin.enabled and not self._disabled:
-            self._progress.warn(
-                f"{plugin.key} is installed on {self.target.name} but disabled there",
-                f"enable it at {self.target.url}/plugins/servlet/upm",
-            )
-        self._disabled = not plugin.enabled
+        if drifted.by is not None and not self._delivery.adopts:
+            self._own.yield_to(drifted.by)
+        else:
+            self.again()
 
     # -- waiting ----------------------------------------------------------------------------------
 

@@ -3,9 +3,9 @@
 Shutdown, in this order (a signal cancels the main task, nothing more):
 
 1. The TaskGroup is cancelled: no further look, no further attempt.
-2. Each registrar retires, all at once and within a limit: an install under way is awaited, the app
-   is unregistered unless it is to be kept. The public port still answers meanwhile, since a host
-   in the middle of an install asks it.
+2. Each registrar retires, all at once: an install under way is awaited as long as the target
+   answers, the app is unregistered unless it is to be kept. The public port still answers
+   meanwhile, since a host in the middle of an install asks it.
 3. The ports close, then the embedded simulator, then the connections.
 4. `stopped` is published: the last event, with what stays installed.
 
@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from devserver import credentials, variables
+from devserver import variables
+from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
 from devserver.commands import Do
 from devserver.companions import Companions
@@ -32,14 +33,17 @@ from devserver.errors import INTERRUPTED, UpmDevError
 from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
 from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
+from devserver.publish import Artifacts
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
 from devserver.redact import Redactor
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
+from devserver.renewal import Find, Renewal
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
 from devserver.upm.client import Upm
+from devserver.upm.delivery import Delivery
 from devserver.upm.journal import Journal
 from devserver.upm.wire import connections
 from devserver.watch import WATCHER
@@ -48,14 +52,16 @@ from devserver.web.listen import open_sockets, serving
 from devserver.web.public import Site, public_app
 from devserver.web.receive import receiver
 
+if TYPE_CHECKING:
+    from devserver.datacenter.plugin import Plugin
+
 SIMULATOR = "simulator"
 """The name of the target when none was configured."""
 DESCRIPTOR_PATH = "/atlassian-plugin.xml"
-RETIRE_SECONDS = 1.0
-"""How long targets have, at exit, to let go of our app."""
-
-Find = Callable[[Target], credentials.Credentials]
-"""Where a target's credentials come from; asked once a target, before the loop starts."""
+JAR_SECONDS = 300.0
+"""How long a target may take to install a JAR: it is started anew, with all it depends on."""
+SILENCE_SECONDS = 1.0
+"""How long a target may leave a request unanswered, at exit, before it is given up."""
 
 Permissions = Callable[[Target], Iterable[Permission]]
 """What the user allows on a target, beyond what needs no asking."""
@@ -76,28 +82,38 @@ class Serve:
         check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
+        plugin: "Plugin | None" = None,
         redactor: Redactor | None = None,
+        renew: Find | None = None,
     ) -> None:
         """*started* is the `time.monotonic()` at which the process began.
 
+        *find* gives a target's credentials, once, before the loop starts; *renew* what the
+        project's files have after the target rejected those.
+
         *journal* is for targets of other processes: the simulator in this one ends with it.
         *trusted*: the project's commands may run. *alone*: nothing runs beside the loop, neither
-        the app nor the dashboard.
+        the app nor the dashboard. *plugin*: the descriptor goes to the targets inside its JAR.
         """
         self.bus = Bus()
         self._settings = settings
         self._sources = sources
         self._find = find
+        self._renew = renew
         self._started = started
         self._journal = journal
         self._permissions = permissions
         self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
+        self._plugin = plugin
+        self._artifacts = Artifacts()
         self._redactor = redactor or Redactor()
         self.do: Do = lambda _: None
         """Where faces send what the user asks for."""
         self._code = INTERRUPTED
+        self._patience: float | None = None
+        """How long a target that still installs is waited for at the end; None: `limits.task`."""
         self._main: asyncio.Task[Any] | None = None
         self._kept = Kept()
         self._registrars: list[Registrar] = []
@@ -146,9 +162,13 @@ class Serve:
         return code
 
     def end(self, code: int) -> None:
-        """End the run, as a signal would, but with this exit code; the first one counts."""
+        """End the run, as a signal would, but with this exit code; the first one counts.
+
+        What still installs then has had its time, and is waited for no further.
+        """
         if self._main is not None and self._code == INTERRUPTED:
             self._code = code
+            self._patience = SILENCE_SECONDS
             self._main.cancel()
 
     async def _start(self, stack: AsyncExitStack) -> list[tuple[str, Callable[[], Any]]]:
@@ -166,7 +186,7 @@ class Serve:
         upms = {each.name: Upm(session, each, self._find(each)) for each in targets}
         where = Where(base_url, (local, f"http://127.0.0.1:{port}"))
         limits = Limits(
-            task=settings.timeout,
+            task=max(settings.timeout, JAR_SECONDS) if self._plugin else settings.timeout,
             confirm=min(Limits().confirm, settings.timeout / 3),
             check=self._check_every,
         )
@@ -175,8 +195,8 @@ class Serve:
                 each,
                 upms[each.name],
                 self.bus,
-                delivery=ByUri(upms[each.name], where),
-                keep=settings.keep,
+                delivery=self._delivery(upms[each.name], where),
+                keep=settings.keep or (self._plugin is not None and not settings.uninstall),
                 limits=limits,
                 journal=self._journal if settings.targets else None,
                 permissions=self._permissions(each),
@@ -215,6 +235,9 @@ class Serve:
         running: list[tuple[str, Callable[[], Any]]] = [("pipeline", self._pipeline.run)]
         running += [(f"registrar {each.target.name}", each.run) for each in self._registrars]
         running.append(("callback keys", partial(self._prepare, verifier)))
+        if self._renew is not None:
+            renewal = Renewal(self.bus, settings.root, self._registrars, self._renew)
+            running.append(("credentials", renewal.run))
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
         if beside is not None:
@@ -233,16 +256,46 @@ class Serve:
     def _site(self, verifier: Verifier, base_url: str, beside: Companions | None) -> Site:
         """What the public port serves: all that is ours, and the app where there is one."""
         if beside is None:
-            return Site(self._kept, self.bus, receiver(verifier, self.bus, base_url))
+            return Site(
+                self._kept,
+                self.bus,
+                receiver(verifier, self.bus, base_url),
+                artifacts=self._artifacts,
+            )
         receive = receiver(verifier, self.bus, base_url, backend=beside.backend, keep=beside.keep)
-        return Site(self._kept, self.bus, receive, beside.proxy, beside.traffic.add)
+        return Site(
+            self._kept, self.bus, receive, beside.proxy, beside.traffic.add, self._artifacts
+        )
+
+    def _delivery(self, upm: Upm, where: Where) -> Delivery:
+        """How revisions get into a target: by our address, or inside the plugin's JAR."""
+        if self._plugin is None:
+            return ByUri(upm, where)
+        from devserver.datacenter.delivery import ByJar, Way
+        from devserver.datacenter.hostlog import HostLog
+
+        settings = self._settings
+        named = (settings.host_log,) if settings.host_log else ()
+        near = is_this_machine(upm.target.url)
+        way = Way(
+            by=settings.install,
+            folder=settings.install_folder,
+            artifacts=self._artifacts,
+            address=where.public_url,
+        )
+        log = HostLog(self._plugin.module, named) if near else None
+        return ByJar(upm, self._plugin, self.bus, way, log)
 
     async def _simulator(self, stack: AsyncExitStack) -> Target:
         """Start the simulated host in this process, of the era that fits the descriptor."""
         from devserver.simulator import simulated_host
 
         profile = profile_for(self._sources.look())
-        host = await stack.enter_async_context(simulated_host(profile=profile, or_free=True))
+        # A plugin's project has a product of its own, which will want its port when it starts.
+        port = 0 if self._plugin is not None else None
+        host = await stack.enter_async_context(
+            simulated_host(profile=profile, port=port, or_free=True)
+        )
         return Target(name=SIMULATOR, url=host.url, user="admin", dev=True)
 
     def _variables(self, targets: tuple[Target, ...], base_url: str) -> dict[str, Variables]:
@@ -302,7 +355,8 @@ class Serve:
             )
         async with asyncio.TaskGroup() as tasks:
             for each in self._registrars:
-                tasks.create_task(each.retire(RETIRE_SECONDS), name=f"retire {each.target.name}")
+                retiring = each.retire(SILENCE_SECONDS, patience=self._patience)
+                tasks.create_task(retiring, name=f"retire {each.target.name}")
         return self._left()
 
     def _left(self) -> tuple[str, ...]:

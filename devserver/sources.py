@@ -10,13 +10,17 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from devserver.descriptor.references import references
 from devserver.descriptor.utf8 import text_of
 from devserver.model import Diagnostic, Position, Severity
+
+if TYPE_CHECKING:
+    from devserver.descriptor.document import Context
+    from devserver.descriptor.examine import Examined
 
 LIMIT: Final = 8 * 1024 * 1024
 """Bytes of one file, at most."""
@@ -48,12 +52,40 @@ class Snapshot:
     """SHA-256 over names, contents, what is missing and what is wrong."""
     unsettled: bool
     """Somebody is writing: a file is empty and new, or git holds its index."""
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    """Files that are not read at each look, by name: what tells one content from another."""
+
+
+class Along(Protocol):
+    """What belongs to a descriptor beside its own files, and judges it together with them."""
+
+    def names(self) -> Iterable[str]:
+        """Files to read at each look, where they are there."""
+
+    def stamps(self) -> Mapping[str, str]:
+        """Files that are too large for that."""
+
+    def folders(self) -> Iterable[Path]:
+        """Folders to watch for all of these."""
+
+    def context(self) -> "Context":
+        """What the rules are to know."""
+
+    def judged(self, snapshot: Snapshot, examined: "Examined") -> "Examined":
+        """*examined* with what follows from the rest of the project."""
 
 
 class Sources:
     """Reads a project's files again and again."""
 
-    def __init__(self, root: Path, descriptor: str, variables_files: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        descriptor: str,
+        variables_files: Sequence[str] = (),
+        along: Along | None = None,
+    ) -> None:
+        self.along = along
         self._root = root.resolve()
         self._descriptor = Path(descriptor).as_posix()
         self._variables = tuple(Path(each).as_posix() for each in variables_files)
@@ -75,6 +107,10 @@ class Sources:
             look.template(self._descriptor)
         for name in self._wanted:
             look.template(name)
+        if self.along is not None:
+            for name in self.along.names():
+                look.optional(name)
+            look.stamps = self.along.stamps()
         self._asked = tuple(look.asked)
         return look.snapshot()
 
@@ -86,6 +122,8 @@ class Sources:
         where a link leads elsewhere, the link's folder and those on the way to its target.
         """
         found: set[Path] = {self._root}
+        if self.along is not None:
+            found.update(self.along.folders())
         for name in self._asked:
             found.update(each for each in _way(self._root, name) if _within(self._root, each))
         return frozenset(found)
@@ -104,6 +142,7 @@ class _Look:
         self._unsettled = False
         self._left = TOGETHER
         self.asked: dict[str, None] = {}
+        self.stamps: Mapping[str, str] = {}
 
     def needed(self, name: str) -> None:
         """A file that somebody named: it is a mistake that it is not there."""
@@ -140,7 +179,7 @@ class _Look:
         for name, data in sorted(self._files.items()):
             digest.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape"))
             digest.update(data)
-        rest = (sorted(self._missing), self._diagnostics)
+        rest = (sorted(self._missing), self._diagnostics, sorted(self.stamps.items()))
         digest.update(repr(rest).encode(errors="surrogateescape"))
         return Snapshot(
             descriptor=self._descriptor,
@@ -149,6 +188,7 @@ class _Look:
             diagnostics=tuple(self._diagnostics),
             digest=digest.hexdigest(),
             unsettled=self._unsettled or _git_is_busy(self._root),
+            stamps=self.stamps,
         )
 
     def _read(self, name: str) -> bytes | None:

@@ -17,9 +17,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     | {"commands", "traffic"},
     frozenset(
         {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
-        | {"app", "backend", "editor", "probe"}
+        | {"app", "backend", "datacenter", "editor", "probe"}
     ),
-    frozenset({"registrar", "pipeline"}),
+    frozenset({"registrar", "renewal", "pipeline"}),
     frozenset({"web", "terminal", "simulator"}),
     frozenset({"companions", "errands", "run"}),
     frozenset({"cli", "__main__"}),
@@ -28,8 +28,8 @@ LAYERS: tuple[frozenset[str], ...] = (
 
 FORBIDDEN = {
     "simulator": {"upm", "callbacks", "registrar", "pipeline"},
-    "web": {"pipeline", "registrar", "upm"},
-    "terminal": {"pipeline", "registrar", "upm"},
+    "web": {"pipeline", "registrar", "renewal", "upm"},
+    "terminal": {"pipeline", "registrar", "renewal", "upm"},
 }
 """Pairs that the layers alone would let pass."""
 

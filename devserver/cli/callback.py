@@ -111,7 +111,7 @@ async def _run(
     networks: tuple[str, ...],
     as_json: bool,
 ) -> "list[Sent]":
-    from devserver.simulator.lab import SECRET, Lab
+    from devserver.simulator.lab import Lab
     from devserver.simulator.server import simulated_host
 
     app = _app(event, base_url, descriptor, key)
@@ -124,7 +124,7 @@ async def _run(
             host,
             app,
             rs256=signed_install,
-            secret=os.environ.get("UPM_DEV_CALLBACK_SECRET") or SECRET,
+            secret=os.environ.get("UPM_DEV_CALLBACK_SECRET", ""),
         )
         if everything:
             return await lab.all(event, where)

@@ -50,8 +50,8 @@ def command(code: str | None, write: Path | None) -> None:
     if code is None:
         for each in pages().values():
             click.echo(f"{each.code}  {book.severity(each.code):8} {each.title}")
-        for name, meaning in {**OTHERS, **_settings()}.items():
-            click.echo(f"{name}  {'error':8} {meaning}")
+        for name, told in {**OTHERS, **_settings()}.items():
+            click.echo(f"{name}  {'error':8} {told}")
         for name in causes.codes():
             click.echo(f"{name}  (a target's refusal)")
         return
@@ -74,6 +74,7 @@ def command(code: str | None, write: Path | None) -> None:
 
 
 def _settings() -> Mapping[str, str]:
+    from devserver.datacenter.plugin import CODES as JAR
     from devserver.settings import CODES
 
-    return CODES
+    return {**CODES, **JAR}

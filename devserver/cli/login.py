@@ -1,5 +1,6 @@
 """`upm-dev login`: put a target's secret into the keyring."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -39,7 +40,7 @@ def command(target: str, project: Path, token: bool, **given: object) -> None:
     user = BEARER if token else chosen.user or DEFAULT_USER
     # Made before the question: a secret that must not be sent need not be typed.
     Credentials(origin=origin(chosen.url), user=None if token else user, secret="")
-    prompt = questions.secret()
+    prompt: Callable[[str], str] | None = questions.secret()
     what = "Token" if token else f"Password of {user}"
     if prompt is not None:
         secret = prompt(f"{what} for {chosen.name} ({chosen.url})")

@@ -71,6 +71,38 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         {"type": float, "metavar": "SECONDS", "help": "Limit for one installation (30)."},
     ),
     "keep": (("--keep",), {"is_flag": True, "help": "Leave the app installed at exit."}),
+    "resources": (
+        ("--resources",),
+        {"is_flag": True, "help": "JAR: put in scripts, styles and templates of the sources too."},
+    ),
+    "classes": (
+        ("--classes",),
+        {"is_flag": True, "help": "JAR: put in classes that are newer in target/classes."},
+    ),
+    "install": (
+        ("--install",),
+        {"metavar": "WAY", "help": "JAR: how it gets in: auto, upload or uri."},
+    ),
+    "install_folder": (
+        ("--install-folder",),
+        {
+            "type": click.Path(file_okay=False),
+            "metavar": "DIR",
+            "help": "JAR: put it into this folder of the host's, which is read at its start.",
+        },
+    ),
+    "host_log": (
+        ("--host-log",),
+        {
+            "type": click.Path(dir_okay=False),
+            "metavar": "FILE",
+            "help": "The product's log (target/*/home/log/*.log of an SDK project).",
+        },
+    ),
+    "uninstall": (
+        ("--uninstall",),
+        {"is_flag": True, "help": "JAR: take the app away at exit; it stays otherwise."},
+    ),
     "verbose": (("-v", "--verbose"), {"count": True, "help": "Say more; -vv even more."}),
     "quiet": (("-q", "--quiet"), {"is_flag": True, "help": "Say only what went wrong."}),
     "no_color": (
@@ -95,6 +127,10 @@ def shared(*names: str) -> Callable[[Decorated], Decorated]:
         return command
 
     return declare
+
+
+PLUGIN = ("resources", "classes", "install", "install_folder", "host_log")
+"""What only a plugin in a JAR has."""
 
 
 def project(command: Decorated) -> Decorated:

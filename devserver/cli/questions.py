@@ -10,11 +10,11 @@ def _somebody_there() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def confirm() -> Callable[[str], bool] | None:
-    """Asks yes or no on stderr, no being the default; None where there is no terminal."""
+def confirm(*, default: bool = False) -> Callable[[str], bool] | None:
+    """Asks yes or no on stderr; None where there is no terminal."""
     if not _somebody_there():
         return None
-    return lambda question: click.confirm(question, err=True)
+    return lambda question: click.confirm(question, default=default, err=True)
 
 
 def text() -> Callable[[str, str, tuple[str, ...]], str] | None:

@@ -43,6 +43,7 @@ With several targets that end differently: the first of 5, 6, 4, 7.
     "trust",
     "log_file",
     "timeout",
+    *options.PLUGIN,
     "verbose",
     "quiet",
     "no_color",

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -16,6 +17,7 @@ from devserver.cli import consent, options, questions
 from devserver.errors import UsageError
 
 if TYPE_CHECKING:
+    from devserver.datacenter.plugin import Plugin
     from devserver.events import Event
     from devserver.model import Target
     from devserver.redact import Redactor
@@ -46,6 +48,8 @@ Examples:
     "poll",
     "timeout",
     "keep",
+    *options.PLUGIN,
+    "uninstall",
     "verbose",
     "quiet",
     "no_color",
@@ -85,7 +89,7 @@ def serving(
     from devserver import credentials, trust
     from devserver.redact import Redactor
     from devserver.run import Serve
-    from devserver.settings import SettingsInvalid
+    from devserver.settings import SettingsInvalid, load
     from devserver.sources import Sources, find_descriptor
     from devserver.upm.journal import Journal, default_path
 
@@ -101,7 +105,23 @@ def serving(
         redactor.add(*found.secrets)
         return found
 
-    sources = Sources(settings.root, descriptor, settings.variables_files)
+    def renew(target: "Target") -> credentials.Credentials:
+        flags = {name: value for name, value in given.items() if name in options.OPTIONS}
+        anew = load(settings.root, flags, os.environ)
+        named = next((each for each in anew.targets if each.name == target.name), target)
+        trusted = trust.allow(anew, None)
+        found = credentials.find(named, anew, trusted=trusted)
+        redactor.add(*found.secrets)
+        return found
+
+    plugin = None
+    if descriptor.endswith((".xml", ".xml.j2")) and (settings.jar or "/resources/" in descriptor):
+        from devserver.datacenter.plugin import plugin_of
+
+        plugin = plugin_of(settings, descriptor)
+    if plugin is not None and not settings.targets:
+        settings = _with_product(settings, plugin, str(given.get("user") or "admin"))
+    sources = Sources(settings.root, descriptor, settings.variables_files, plugin)
     journal = Journal(default_path(), project=str(settings.root))
     every = given.get("check_every")
     serve = Serve(
@@ -113,7 +133,9 @@ def serving(
         permissions=consent.of(given, settings.targets, questions.confirm()),
         trusted=trusted,
         alone=alone,
+        plugin=plugin,
         redactor=redactor,
+        renew=None if alone else renew,
         **({"check_every": every} if isinstance(every, float) else {}),
     )
     with ExitStack() as stack:
@@ -121,6 +143,29 @@ def serving(
         for face in _faces(serve, settings, redactor, stack):
             stack.enter_context(serve.bus.listening(face))
         yield serve
+
+
+def _with_product(settings: "Settings", plugin: "Plugin", user: str) -> "Settings":
+    """The settings with the product that runs for this project as target, where there is one.
+
+    On a terminal the user is asked; a script that wants another one names it by --target.
+    """
+    import asyncio
+
+    from devserver.datacenter import products
+    from devserver.model import Target
+    from devserver.surroundings import read_pom
+
+    found = asyncio.run(products.running(products.places(read_pom(plugin.module))))
+    if found is None:
+        return settings
+    ask = questions.confirm(default=True)
+    if ask is not None and not ask(f"{found.product} answers at {found.url}. Install there?"):
+        return settings
+    if not settings.quiet:
+        click.echo(f"{found.product} answers at {found.url}: it is the target", err=True)
+    target = Target(name=found.product, url=found.url, user=user, dev=True)
+    return replace(settings, targets=(target,))
 
 
 def _faces(

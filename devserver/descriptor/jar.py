@@ -23,7 +23,7 @@ MANIFEST = "META-INF/MANIFEST.MF"
 SCANNED = "META-INF/plugin-descriptors"
 LIMIT = 8 * 1024 * 1024
 """Bytes of one entry that are unpacked."""
-MAX_UNPACKED = 64 * 1024 * 1024
+MAX_UNPACKED = 32 * 1024 * 1024
 """Bytes that are unpacked of all the entries of one JAR."""
 MAX_ENTRIES = 200_000
 MAX_NESTED = 64 * 1024 * 1024
@@ -47,14 +47,14 @@ class Jar:
     """The parts of a JAR that matter here.
 
     `descriptors` maps the names of its descriptors to their bytes, the main one first; `names` are
-    all its entries; `nested` the JARs on its Bundle-ClassPath.
+    all its entries; `labels` is None where they are too many to be read.
     """
 
     name: str
     names: frozenset[str]
     descriptors: Mapping[str, bytes]
     manifest: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    labels: Mapping[str, frozenset[str]] | None = field(default_factory=dict)
 
     @property
     def classes(self) -> frozenset[str]:
@@ -184,12 +184,15 @@ def _jar(archive: zipfile.ZipFile, name: str, found: list[Diagnostic]) -> Jar:
             found.append(_diagnostic("S005", Severity.ERROR, words, name, "make it smaller"))
             continue
         descriptors[each] = data
-    labels = {
-        each.removesuffix(".properties").replace("/", "."): property_names(data)
-        for each in sorted(names)
-        if each.endswith(".properties") and not each.startswith("META-INF/")
-        if (data := entries.read(each)) is not None
-    }
+    labels: dict[str, frozenset[str]] | None = {}
+    for each in sorted(names):
+        if not each.endswith(".properties") or each.startswith("META-INF/"):
+            continue
+        data = entries.read(each)
+        if data is None:  # half of the labels would make the others look missing
+            labels = None
+            break
+        labels[each.removesuffix(".properties").replace("/", ".")] = property_names(data)
     return Jar(name=name, names=names, descriptors=descriptors, manifest=manifest, labels=labels)
 
 

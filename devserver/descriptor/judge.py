@@ -56,6 +56,27 @@ class Examined:
         """The way from `text` to the user's files, where there is a text."""
         self._later = later
 
+    def also(
+        self,
+        found: "Iterable[Found]",
+        more: Iterable[Diagnostic] = (),
+        *,
+        descriptor: Descriptor | None,
+    ) -> "Examined":
+        """The same with what others found in it, and *descriptor* where that is no error."""
+        assert self.placer is not None
+        placed = [*(_place(*each, self.document, self.placer) for each in found), *more]
+        errors = tuple(each for each in placed if each.is_error)
+        rest = tuple(each for each in placed if not each.is_error)
+        return Examined(
+            self.text,
+            errors=tuple(sorted((*self.errors, *errors), key=_order)),
+            descriptor=None if errors else descriptor,
+            document=self.document,
+            later=lambda: tuple(sorted((*self.warnings(), *rest), key=_order)),
+            placer=self.placer,
+        )
+
     def warnings(self) -> tuple[Diagnostic, ...]:
         """Everything below an error, placed, in source order; worked out at the first call."""
         return self._warnings

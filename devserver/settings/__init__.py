@@ -41,6 +41,19 @@ class Settings:
     command: str | None = None
     """Starts the backend; runs only where `trust` says so."""
     jar: str | None = None
+    """The plugin's JAR, or a pattern for it; None: the newest that the build made."""
+    resources: bool = False
+    """Further resources of the sources go into the JAR along with the descriptor."""
+    classes: bool = False
+    """So do classes of target/classes that are newer than the JAR."""
+    install: str = "auto"
+    """How a JAR gets in: `upload`, `uri`, or `auto`, which is by upload."""
+    install_folder: Path | None = None
+    """A folder that the host reads when it starts: only there, and only where it is named."""
+    host_log: Path | None = None
+    """The product's log; None: where the SDK puts it."""
+    uninstall: bool = False
+    """Take a JAR's app away at exit."""
 
     host: str | None = None
     """The address to listen on; None: both loopback addresses."""

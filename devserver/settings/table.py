@@ -101,6 +101,16 @@ def _ignores(values: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return {pattern: _codes(checked(list, codes)) for pattern, codes in values.items()}
 
 
+WAYS = ("auto", "upload", "uri")
+
+
+def _way(value: str) -> str:
+    """How a JAR gets into a target; a folder is named by a flag alone, never by a project."""
+    if value not in WAYS:
+        raise Wrong("C004", f"{value!r} is no way to install", f"use {', '.join(WAYS)}")
+    return value
+
+
 def _verbose(value: int) -> int:
     return min(max(value, 0), 2)
 
@@ -136,6 +146,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("backend", str, "app", _url, flag=False),
     Setting("command", str, "app", flag=False),
     Setting("jar", str, "app", _inside, flag=False),
+    Setting("resources", bool, "app"),
+    Setting("classes", bool, "app"),
+    Setting("install", str, "app", _way),
+    Setting("install_folder", str, None, Path),
+    Setting("host_log", str, None, Path),
+    Setting("uninstall", bool),
     Setting("host", str, "server", _host),
     Setting("port", int, "server", _port),
     Setting("dashboard_port", int, "server", _port),

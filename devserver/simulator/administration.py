@@ -9,9 +9,10 @@ from xml.sax.saxutils import escape, quoteattr
 from aiohttp import web
 
 from devserver.simulator import answers, representations
+from devserver.simulator.bodies import content_type, read_json
 from devserver.simulator.host import HOST, SimulatedHost
 from devserver.simulator.representations import API, PLAIN, SAFE_MODE
-from devserver.simulator.rest import content_type, enter, find, read_json, token_header
+from devserver.simulator.rest import enter, find, token_header
 from devserver.simulator.state import UPM_KEY, Plugin
 from devserver.simulator.users import Role
 

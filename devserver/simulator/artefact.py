@@ -201,6 +201,8 @@ def _json(data: bytes, kinds: tuple[str, ...]) -> App | Refusal:
         return unknown_type("A JSON document")
     try:
         document = json.loads(data.decode("utf-8-sig"))
+        # Half a surrogate pair is JSON, but no text: no page, feed or URL could hold it.
+        json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         if b"key" in data and b"baseUrl" in data:
             return Refusal(

@@ -8,40 +8,39 @@ neither script faults nor fire events.
 import json
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from devserver.errors import UsageError
-from devserver.simulator import answers, rest
+from devserver.simulator import answers, bodies, gates, rest
 from devserver.simulator.answers import Refused
 from devserver.simulator.faults import Fault, from_mapping, parse_faults
 from devserver.simulator.gates import Caller
 from devserver.simulator.host import HOST, SimulatedHost
 from devserver.simulator.users import Role
 
-LARGEST = 1 << 20
-
 TOKEN_HEADER = "X-Simulator-Token"
 
 
 def check_host(request: web.Request, host: SimulatedHost) -> None:
     """Raise Refused (421) for a name that is not ours: another site's name led here."""
-    try:
-        name = urlsplit(f"//{request.host}").hostname or ""
-    except ValueError:
-        name = ""
+    name = gates.host_name(request)
     if name not in host.names:
         raise Refused(
             answers.text(421, f"This host is not called {name!r}; --allow-host lets it be.\n")
         )
 
 
-def check_own(request: web.Request, host: SimulatedHost, token: str) -> None:
-    """Raise Refused (403) where a change was not asked for by our own page or with our token."""
+def check_origin(request: web.Request, host: SimulatedHost) -> None:
+    """Raise Refused where a change was not asked for by our own page: 421, 403."""
     check_host(request, host)
     if request.headers.get("Origin") not in (host.origin, f"http://{request.host}"):
         raise Refused(answers.text(403, "The Origin is not this host's own.\n"))
+
+
+def check_own(request: web.Request, host: SimulatedHost, token: str) -> None:
+    """The same, and raise Refused (403) where our token is missing."""
+    check_origin(request, host)
     if token != host.form_token:
         raise Refused(answers.text(403, "The form token is not that of this start.\n"))
 
@@ -95,9 +94,9 @@ async def faults(request: web.Request) -> web.Response:
 async def add_faults(request: web.Request) -> web.Response:
     """A JSON fault, a list of them, or the TOML of a faults file."""
     host, _ = _enter(request)
-    body = await request.content.read(LARGEST)
+    body = await bodies.read_body(request)
     try:
-        if rest.content_type(request) == "application/toml":
+        if bodies.content_type(request) == "application/toml":
             added = parse_faults(body.decode("utf-8"))
         else:
             document = json.loads(body)
@@ -125,7 +124,7 @@ async def callbacks(request: web.Request) -> web.Response:
 async def fire(request: web.Request) -> web.Response:
     """`{"key": …, "event": …, "body": …}`: send an event that the app declares."""
     host, caller = _enter(request)
-    body = await rest.read_json(request)
+    body = await bodies.read_json(request)
     key, event = (body.get("key"), body.get("event")) if isinstance(body, dict) else (None, None)
     if not isinstance(key, str) or not isinstance(event, str) or key not in host.state.plugins:
         return _json({"error": "needs the key of an installed app and an event"}, 400)
@@ -137,7 +136,7 @@ async def fire(request: web.Request) -> web.Response:
 async def restart(request: web.Request) -> web.Response:
     """`{"memory": true, "down-ms": 0}`."""
     host, _ = _enter(request)
-    body = await rest.read_json(request)
+    body = await bodies.read_json(request)
     try:
         fault = from_mapping({**(body if isinstance(body, dict) else {}), "kind": "restart"})
     except UsageError as error:

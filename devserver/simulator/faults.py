@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "forget-task": ("poll",),
     "endless": ("install",),
     "error": ("install", "fetch"),
+    "disable": ("install",),
     "lost": ("callback",),
     "double": ("callback",),
     "late": ("callback",),
@@ -62,8 +63,8 @@ class Fault:
     status: int = 503
     body: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    code: str = "upm.plugin.error.unexpected.error"
-    """error: the subCode."""
+    code: str = ""
+    """error: the subCode; disable: the module, without one the app."""
     message: str = ""
     after: bool = False
     """reset, status, html: the request is carried out first, and only its answer is lost."""
@@ -71,6 +72,11 @@ class Fault:
     """restart: whether plugins survive it."""
     down_ms: int = 0
     """restart: how long nothing but 503 is answered."""
+
+    @property
+    def sub_code(self) -> str:
+        """What a task ends with."""
+        return self.code or "upm.plugin.error.unexpected.error"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -156,6 +162,8 @@ def from_header(text: str, stage: str) -> Fault:
     `status; status=503; Retry-After=2` makes what is no field of a fault a header.
     """
     kind, *rest = (part.strip() for part in text.split(";"))
+    if kind in ("restart", "clock-skew"):
+        raise UsageError(f"a {kind} is not one request's affair", remedy="script it")
     known = {each.name for each in fields(Fault)}
     table: dict[str, Any] = {"kind": kind, "stage": stage, "headers": {}}
     for part in rest:

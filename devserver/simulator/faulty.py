@@ -24,7 +24,7 @@ STAGES: dict[Handler, str] = {
     rest.new_style_task: "poll",
 }
 
-BY_HANDLER = frozenset({"no-token", "steal-token", "forget-task", "endless", "error"})
+BY_HANDLER = frozenset({"no-token", "steal-token", "forget-task", "endless", "error", "disable"})
 """What the handlers of `rest` carry out themselves."""
 
 LOGIN_PAGE = """<!DOCTYPE html>

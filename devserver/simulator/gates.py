@@ -5,6 +5,7 @@
 
 import base64
 import binascii
+from collections.abc import Container
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -127,11 +128,13 @@ def looks_like_browser(request: web.BaseRequest) -> bool:
     return any(word in agent for word in ("Mozilla/", "Opera/", "MSIE"))
 
 
-def check_xsrf(request: web.BaseRequest, own_origin: str, *, exempt: bool = False) -> None:
+def check_xsrf(
+    request: web.BaseRequest, own_origin: str, names: Container[str], *, exempt: bool = False
+) -> None:
     """The platform's XSRF filter (§5.5). *exempt*: what UPM takes out of its first half."""
     if request.method != "POST":
         return
-    if looks_like_browser(request) and not same_origin(request, own_origin):
+    if looks_like_browser(request) and not same_origin(request, own_origin, names):
         raise Refused(answers.text(403, "XSRF check failed"))
     kind = request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
     header = request.headers.get("X-Atlassian-Token", "").lower()
@@ -139,15 +142,27 @@ def check_xsrf(request: web.BaseRequest, own_origin: str, *, exempt: bool = Fals
         raise Refused(answers.text(403, "XSRF check failed"))
 
 
-def same_origin(request: web.BaseRequest, own_origin: str) -> bool:
-    """Whether Origin, or else Referer, is the host's own."""
+def same_origin(request: web.BaseRequest, own_origin: str, names: Container[str]) -> bool:
+    """Whether Origin, or else Referer, is the host's own: under one of *names*, since another
+    site's name may have been made to lead here."""
+    own = {own_origin}
+    if host_name(request) in names:
+        own.add(f"{request.scheme}://{request.host}")
     if origin := request.headers.get(hdrs.ORIGIN):
-        return origin in (own_origin, f"{request.scheme}://{request.host}")
-    referer = urlsplit(request.headers.get(hdrs.REFERER, ""))
-    return f"{referer.scheme}://{referer.netloc}" in (
-        own_origin,
-        f"{request.scheme}://{request.host}",
-    )
+        return origin in own
+    try:
+        referer = urlsplit(request.headers.get(hdrs.REFERER, ""))
+    except ValueError:
+        return False
+    return f"{referer.scheme}://{referer.netloc}" in own
+
+
+def host_name(request: web.BaseRequest) -> str:
+    """What the request calls us, without the port; empty where that is no name."""
+    try:
+        return urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def require_login(request: web.BaseRequest, caller: Caller) -> User:

@@ -6,7 +6,7 @@ first and using the second.
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -53,8 +53,8 @@ class Callback:
     ms: float
     time: float
     error: str = ""
-    body: dict[str, Any] = field(default_factory=dict)
-    """What was posted, without the shared secret."""
+    body: Any = None
+    """What was posted, without the shared secret; as text where it is no JSON."""
     unknown_host: bool = False
     timed_out: bool = False
     tls: bool = False
@@ -88,7 +88,12 @@ class Host:
 
 
 def app_url(app: App, path: str) -> str:
-    return f"{app.base_url or ''}/{path.lstrip('/')}"
+    """Where *path* of the app is: what no request line can hold is encoded, a fragment left out."""
+    path = path.partition("#")[0].lstrip("/")
+    return f"{app.base_url or ''}/{quote(path, safe=_AS_IS)}"
+
+
+_AS_IS = "%/:=&?~+!$,;'@()*[]"
 
 
 def with_user(url: str, user: str | None) -> str:
@@ -205,9 +210,6 @@ class Sender:
                 await response.content.read(1 << 16)
         except (ClientError, TimeoutError, OSError, ValueError) as error:
             failure = error
-        body = json.loads(call.body) if call.body else {}
-        if "sharedSecret" in body:
-            body["sharedSecret"] = "…"
         return Callback(
             app=call.app,
             event=call.event,
@@ -216,12 +218,22 @@ class Sender:
             ms=(time.perf_counter() - began) * 1000,
             time=now,
             error="" if failure is None else str(failure) or "timed out",
-            body=body,
+            body=_shown(call.body),
             unknown_host=isinstance(failure, ClientConnectorDNSError)
             and not isinstance(failure.__cause__, Forbidden),
             timed_out=isinstance(failure, TimeoutError),
             tls=isinstance(failure, ClientConnectorSSLError | ClientConnectorCertificateError),
         )
+
+
+def _shown(posted: bytes) -> Any:
+    try:
+        body = json.loads(posted)
+    except (ValueError, RecursionError):
+        return posted.decode("utf-8", "replace")
+    if isinstance(body, dict) and "sharedSecret" in body:
+        body["sharedSecret"] = "…"
+    return body
 
 
 def decision(callback: Callback) -> Refusal | None:

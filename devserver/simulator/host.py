@@ -90,6 +90,7 @@ class SimulatedHost:
         self._summaries: dict[str, tuple[Plugin, str]] = {}
         self._kept_in = kept_in
         self._saved = -1
+        self._saving = asyncio.Lock()
         self.lifecycle = Lifecycle(
             self.state,
             self.me,
@@ -211,11 +212,13 @@ class SimulatedHost:
         await self.wait(lambda: self._saved == self.state.changes, within=within)
 
     async def _save(self, path: Path) -> None:
-        text = persistence.dump(self.state, self.identity, await self.identity.private_pem())
-        try:
-            await asyncio.to_thread(persistence.write, path, text)
-        except OSError as error:
-            _log.error("the state cannot be kept in %s: %s", path, error)
+        pem = await self.identity.private_pem()
+        async with self._saving:  # the older of two must not be the one that stays
+            text = persistence.dump(self.state, self.identity, pem)
+            try:
+                await asyncio.to_thread(persistence.write, path, text)
+            except OSError as error:
+                _log.error("the state cannot be kept in %s: %s", path, error)
 
     async def close(self) -> None:
         """Stop all jobs and hang up."""

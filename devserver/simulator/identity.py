@@ -21,7 +21,10 @@ class Identity:
         self._made: asyncio.Future[RSAPrivateKey] | None = None
 
     def restore(self, client_key: str, kid: str, pem: str) -> None:
-        """Be the host that was saved."""
+        """Be the host that was saved. Raises ValueError or TypeError where that was none."""
+        if not all(isinstance(each, str) for each in (client_key, kid, pem)):
+            raise TypeError("client-key, kid and private-key are text")
+        _make(pem)
         self.client_key, self.kid, self._pem = client_key, kid, pem
 
     async def key(self) -> "RSAPrivateKey":
@@ -67,5 +70,6 @@ def _make(pem: str | None) -> "RSAPrivateKey":
     if pem is None:
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     key = load_pem_private_key(pem.encode(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("private-key is no RSA key")
     return key

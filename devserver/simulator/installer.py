@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from devserver.simulator import answers
+from devserver.simulator.bodies import read_form
 from devserver.simulator.fetch import unfit
 from devserver.simulator.installs import Job
 from devserver.simulator.rest import enter
@@ -15,10 +16,7 @@ async def install(request: web.Request) -> web.Response:
     host, caller = enter(request, role=Role.SYSADMIN, refusal=403)
     if not host.profile.installer:
         return answers.empty(404)
-    try:
-        url = (await request.post()).get("url")
-    except ValueError:  # a body that is no form has no field either
-        url = None
+    url = (await read_form(request)).get("url")
     if not isinstance(url, str) or unfit(url):
         return answers.text(400, "Field 'url' is required and has to be an absolute http URL.")
     task = host.state.accept(

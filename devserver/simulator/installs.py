@@ -29,7 +29,7 @@ class Job:
     upload: Artefact | None = None
     name: str | None = None
     fault: Fault | None = None
-    """`endless` or `error`: how this one is to end."""
+    """`endless`, `error` or `disable`: how this one is to end."""
 
 
 class Installer:
@@ -87,7 +87,7 @@ class Installer:
         with source.file:
             app = await self._read(source)
         if job.fault and job.fault.kind == "error":
-            return Refusal(job.fault.code, job.fault.message or job.fault.code)
+            return Refusal(job.fault.sub_code, job.fault.message or job.fault.sub_code)
         if not permitted:
             return refusal.install("install.unpermitted", "You are not a system administrator.")
         if isinstance(app, Refusal):
@@ -101,9 +101,18 @@ class Installer:
                 await asyncio.sleep(left)
             if refused := await self._lifecycle.install(app, job.task, job.name):
                 return refused
+            if job.fault and job.fault.kind == "disable":
+                self._disable(app, job.fault.code, job.task.user)
             state.tasks.complete(job.task.id, app.key, self._clock())
             self._lifecycle.installed(app, job.task)
         return None
+
+    def _disable(self, app: App, module: str, user: str) -> None:
+        """What comes out of an installation when a class cannot be loaded."""
+        if module:
+            self._state.set_module(app.key, module, False, user=user, now=self._clock())
+        else:
+            self._state.set_enabled(app.key, False, user=user, now=self._clock())
 
     def _refuses(self, app: App) -> Refusal | None:
         state = self._state
@@ -128,7 +137,7 @@ class Installer:
                     code = "access.denied" if fault.status == 401 else "response.exception"
                     return refusal.install(code, f"{job.uri} answered {fault.status}.")
                 case "error":
-                    return Refusal(fault.code, fault.message or fault.code)
+                    return Refusal(fault.sub_code, fault.message or fault.sub_code)
                 case "restart" | "clock-skew":
                     self._restart(fault)
         return self._not_listed(job.uri)

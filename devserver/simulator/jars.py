@@ -1,6 +1,9 @@
 """Read a plugin's JAR or OBR: its descriptor, within bounds (upm-protocol.md §8)."""
 
+import io
+import lzma
 import zipfile
+import zlib
 from typing import IO
 
 from lxml import etree
@@ -11,9 +14,19 @@ from devserver.simulator.artefact import parse_plugin, unknown_type
 from devserver.simulator.refusal import Refusal
 
 DESCRIPTOR = "atlassian-plugin.xml"
-LARGEST_DESCRIPTOR = 16 * 1024 * 1024
+LARGEST_DESCRIPTOR = 8 * 1024 * 1024
+LARGEST_INNER = 64 * 1024 * 1024
 LARGEST_TOTAL = 2 * 1024 * 1024 * 1024
 MOST_ENTRIES = 100_000
+MOST_INNER = 100
+"""Plugins in an OBR: each is unpacked in memory, one after the other."""
+
+
+BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(OSError, ValueError, NotImplementedError, RuntimeError, EOFError),
+)
+"""What `zipfile` raises for bytes that are no archive, or one that it cannot unpack."""
 
 
 def read(file: IO[bytes], kinds: tuple[str, ...]) -> App | Refusal:
@@ -25,7 +38,7 @@ def read(file: IO[bytes], kinds: tuple[str, ...]) -> App | Refusal:
     try:
         with zipfile.ZipFile(file) as archive:
             return _read(archive, kinds)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError):
+    except BROKEN:
         return _invalid()
 
 
@@ -34,8 +47,8 @@ def _read(archive: zipfile.ZipFile, kinds: tuple[str, ...]) -> App | Refusal:
     if len(entries) > MOST_ENTRIES or sum(each.file_size for each in entries) > LARGEST_TOTAL:
         return refusal.install("install.failed", "The file unpacks to too much.")
     for each in entries:
-        parts = each.filename.replace("\\", "/").split("/")
-        if each.filename.startswith("/") or ".." in parts or "\0" in each.filename:
+        name = each.filename.replace("\\", "/")
+        if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/") or "\0" in name:
             return refusal.install("install.failed", f"{each.filename!r} leaves the archive.")
     names = {each.filename for each in entries}
     if "obr.xml" in names:
@@ -70,11 +83,11 @@ def _inner(archive: zipfile.ZipFile, names: set[str], kinds: tuple[str, ...]) ->
     inner = sorted(
         (name for name in names if name.endswith(".jar")), key=lambda name: (name.count("/"), name)
     )
+    if len(inner) > MOST_INNER:
+        return refusal.install("install.failed", "The OBR holds too many plugins.")
     for name in inner:
-        if archive.getinfo(name).file_size > LARGEST_DESCRIPTOR * 4:
+        if archive.getinfo(name).file_size > LARGEST_INNER:
             continue
-        import io
-
         with archive.open(name) as entry, zipfile.ZipFile(io.BytesIO(entry.read())) as jar:
             if "obr.xml" not in jar.namelist():
                 app = _read(jar, kinds)

@@ -103,7 +103,7 @@ def _open(path: Path) -> IO[str]:
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that tell something and give nothing away."""
-    found = {name: headers[name][:500] for name in SHOWN_HEADERS if name in headers}
+    found = {name: shown_path(headers[name])[:500] for name in SHOWN_HEADERS if name in headers}
     if token := headers.get("upm-token"):
         found["upm-token"] = mark(token)
     if authorization := headers.get("Authorization"):
@@ -112,8 +112,9 @@ def shown(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def shown_path(path: str) -> str:
-    """A path with its query, what is secret in it as marks."""
-    return _SECRET.sub(lambda found: f"{found[1]}={mark(found[2])}", path)
+    """A path or URL with its query, what is secret in it as marks."""
+    path = _USER_INFO.sub("//…@", path)
+    return _SECRET.sub(lambda found: f"{found[1]}{found[2]}{mark(found[3])}", path)
 
 
 def mark(secret: str) -> str:
@@ -121,4 +122,9 @@ def mark(secret: str) -> str:
     return "#" + hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()[:6]
 
 
-_SECRET = re.compile(r"\b(token|jwt|oauth_signature|os_password|sharedSecret)=([^&#]*)")
+_SECRET = re.compile(
+    r"([\w.-]*(?:token|jwt|signature|password|secret)[\w.-]*)(=|%3D)([^&#]*?)(?=&|#|%26|$)",
+    re.IGNORECASE,
+)
+"""A destination that a page leads back to is a URL in a URL, so encoded."""
+_USER_INFO = re.compile(r"//[^/?#@\s]*@")

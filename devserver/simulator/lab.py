@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 STALE = 3600
 """Seconds by which a stale call is late: far beyond any skew that clocks have."""
 
-SECRET = "the-secret-of-the-lab-which-only-this-app-was-told"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
@@ -43,13 +41,16 @@ class Sent:
 
 
 class Lab:
-    """*app* says where the calls go; *rs256* whether an install is signed with the host's key."""
+    """*app* says where the calls go; *rs256* whether an install is signed with the host's key.
 
-    def __init__(self, host: SimulatedHost, app: App, *, rs256: bool, secret: str = SECRET) -> None:
+    `secret` is what the app is told, or knows already; one of this run's own where it is left out.
+    """
+
+    def __init__(self, host: SimulatedHost, app: App, *, rs256: bool, secret: str = "") -> None:
         self._host = host
         self._app = app
         self._rs256 = rs256
-        self._secret = secret
+        self.secret = secret or f"{host.random.getrandbits(320):080x}"
         self._number = 0
 
     @property
@@ -124,8 +125,8 @@ class Lab:
             path,
             now=self._host.now(),
             user="admin",
-            secret=self._secret,
-            sign_with=self._secret,
+            secret=self.secret,
+            sign_with=self.secret,
             rs256=rs256,
         )
 
@@ -184,7 +185,7 @@ class Lab:
             key = changes.get("key") or await identity.key()
             token = signing.jwt_rs256(claims, key, identity.kid)
         else:
-            token = signing.jwt_hs256(claims, changes.get("secret", self._secret))
+            token = signing.jwt_hs256(claims, changes.get("secret", self.secret))
         if (sign := changes.get("sign")) is not None:
             token = sign(claims)
         return replace(call, headers={**call.headers, "Authorization": f"JWT {token}"})

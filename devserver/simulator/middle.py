@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from devserver.simulator import answers, gates, rest
+from devserver.simulator import answers, bodies, gates, rest
 from devserver.simulator.answers import Refused
 from devserver.simulator.deviations import deviations
 from devserver.simulator.gates import Caller
@@ -87,10 +87,10 @@ async def gated(request: web.Request, handler: Handler) -> web.StreamResponse:
     caller = gates.log_in(request, host.state, host.base_url, host.cookie)
     request[rest.CALLER] = caller
     exempt = "/rest/" not in request.path or (
-        host.profile.multipart_exempt and rest.content_type(request).startswith("multipart/")
+        host.profile.multipart_exempt and bodies.content_type(request).startswith("multipart/")
     )  # the pages check their Origin and a form token instead
     try:
-        gates.check_xsrf(request, host.origin, exempt=exempt)
+        gates.check_xsrf(request, host.origin, host.names, exempt=exempt)
         response = await handler(request)
     except Refused as refused:
         response = refused.response

@@ -1,15 +1,16 @@
 """The administrator's pages, as the tutorial walks through them."""
 
+import re
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import BodyPartReader, web
-from multidict import MultiDict
 
-from devserver.simulator import administration, gates, representations, rest, spool
+from devserver.simulator import administration, bodies, gates, representations, rest, spool
 from devserver.simulator.answers import Refused
-from devserver.simulator.control import check_host, check_own
+from devserver.simulator.control import check_host, check_origin, check_own
 from devserver.simulator.fetch import Artefact, unfit
 from devserver.simulator.gates import Caller
 from devserver.simulator.host import HOST, SimulatedHost
@@ -63,29 +64,11 @@ async def form(
     request: web.Request, role: Role = Role.ADMIN
 ) -> tuple[SimulatedHost, Caller, Mapping[str, Any]]:
     """The same for a form of ours, with its fields."""
-    fields = await _fields(request)
     host, caller = enter(request, role)
+    check_origin(request, host)  # before anything is read, let alone kept
+    fields = await bodies.read_form(request)
     check_own(request, host, str(fields.get("form_token", "")))
     return host, caller, fields
-
-
-async def _fields(request: web.Request) -> Mapping[str, Any]:
-    """Text fields as text, a file as an Artefact."""
-    if not rest.content_type(request).startswith("multipart/"):
-        return await request.post()
-    found: MultiDict[Any] = MultiDict()
-    reader = await request.multipart()
-    while (part := await reader.next()) is not None:
-        if not isinstance(part, BodyPartReader) or part.name is None:
-            continue
-        if part.filename:
-            kept = await spool.keep(rest.chunks(part))
-            if kept is None:
-                raise Refused(web.Response(status=413, text="The file is larger than 200 MB."))
-            found[part.name] = Artefact(kept, part.filename, "application/octet-stream")
-        elif part.filename is None:
-            found[part.name] = (await part.read(decode=True))[:4096].decode("utf-8", "replace")
-    return found
 
 
 async def to_context(request: web.Request) -> web.Response:
@@ -124,7 +107,8 @@ def _login(
 
 async def log_in(request: web.Request) -> web.Response:
     host, caller = request.app[HOST], request[rest.CALLER]
-    fields = await _fields(request)
+    check_origin(request, host)
+    fields = await bodies.read_form(request)
     check_own(request, host, str(fields.get("form_token", "")))
     name, password = str(fields.get("os_username", "")), str(fields.get("os_password", ""))
     destination = str(fields.get("os_destination", ""))
@@ -141,14 +125,15 @@ async def log_in(request: web.Request) -> web.Response:
 
 def _local(destination: str, host: SimulatedHost) -> str:
     """Where to go after the login: never to another site."""
-    if destination.startswith("/") and not destination.startswith(("//", "/\\")):
+    # Browsers leave out tabs and line ends: "/<tab>/evil" would be another site.
+    if re.fullmatch(r"/(?![/\\])[!-~]*", destination):
         return destination
     return f"{host.context}/"
 
 
 async def log_out(request: web.Request) -> web.Response:
     host, caller = request.app[HOST], request[rest.CALLER]
-    check_own(request, host, str((await _fields(request)).get("form_token", "")))
+    check_own(request, host, str((await bodies.read_form(request)).get("form_token", "")))
     host.state.users.close_session(caller.cookie)
     response = see_other(f"{host.context}/login.jsp")
     response.del_cookie(host.cookie, path="/")
@@ -169,7 +154,7 @@ async def answer_sudo(request: web.Request) -> web.Response:
     host, caller = request.app[HOST], request[rest.CALLER]
     if caller.user is None or caller.by != "session":
         return see_other(f"{host.context}/login.jsp")
-    fields = await _fields(request)
+    fields = await bodies.read_form(request)
     if "webSudoPassword" not in fields and "password" not in fields:
         check_own(request, host, str(fields.get("form_token", "")))
     password = fields.get("os_password") or fields.get("webSudoPassword") or fields.get("password")
@@ -242,23 +227,59 @@ async def settings(request: web.Request) -> web.Response:
 
 async def upload(request: web.Request) -> web.Response:
     """Install from the dialog: a URL, or a file."""
-    host, caller, fields = await form(request, Role.SYSADMIN)
-    file, url = fields.get("plugin"), str(fields.get("url", "")).strip()
-    stage = Stage.INSTALLING if isinstance(file, Artefact) else Stage.DOWNLOADING
-    source = file.name if isinstance(file, Artefact) else url
-    name = source if isinstance(file, Artefact) else url.rstrip("/").rsplit("/", 1)[-1]
+    if not bodies.content_type(request).startswith("multipart/"):
+        host, caller, fields = await form(request, Role.SYSADMIN)
+        return _begin(host, caller, str(fields.get("url", "")).strip(), None)
+    host, caller = enter(request, Role.SYSADMIN)
+    check_origin(request, host)
+    async with AsyncExitStack() as stack:
+        async with bodies.receiving(request):
+            texts, file = await _parts(request, stack)
+        check_own(request, host, texts.get("form_token", ""))
+        stack.pop_all()  # from here on it is the job's to close
+        return _begin(host, caller, texts.get("url", "").strip(), file)
+
+
+async def _parts(
+    request: web.Request, stack: AsyncExitStack
+) -> tuple[Mapping[str, str], Artefact | None]:
+    """The text fields, and the file of the part `plugin`, where one was chosen.
+
+    *stack* closes the file.
+    """
+    texts: dict[str, str] = {}
+    file: Artefact | None = None
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            continue
+        if part.filename is None:
+            texts[part.name] = (await part.read())[:4096].decode("utf-8", "replace")
+        elif part.name == "plugin" and part.filename and file is None:
+            kept = await spool.keep(bodies.chunks(part))
+            if kept is None:
+                raise Refused(web.Response(status=413, text="The file is larger than 200 MB."))
+            stack.callback(kept.close)
+            file = Artefact(kept, part.filename, "application/octet-stream")
+    return texts, file
+
+
+def _begin(host: SimulatedHost, caller: Caller, url: str, file: Artefact | None) -> web.Response:
+    stage = Stage.INSTALLING if file else Stage.DOWNLOADING
+    source = file.name if file else url
+    name = source if file else url.rstrip("/").rsplit("/", 1)[-1]
     task = host.state.accept(
         user=caller.name, source=source, name=name, stage=stage, now=host.now()
     )
-    no = None if isinstance(file, Artefact) else unfit(url)
+    no = None if file else unfit(url)
     if not host.profile.upload:
         no = Refusal("upm.plugin.upload.disabled", "Plugins cannot be installed via upload.")
     if no:
+        if file:
+            file.file.close()
         host.state.tasks.fail(task.id, no, host.now())
-    elif isinstance(file, Artefact):
-        host.run(Job(task=task, upload=file), caller)
     else:
-        host.run(Job(task=task, uri=url), caller)
+        host.run(Job(task=task, uri="" if file else url, upload=file), caller)
     return see_other(f"{host.context}/plugins/servlet/upm/progress/{task.id}")
 
 

@@ -6,9 +6,11 @@ replaced in one step: a crash leaves the old one or the new one.
 
 import json
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from devserver.errors import CannotStart
 from devserver.simulator.app import App, Kind, Module
@@ -16,6 +18,8 @@ from devserver.simulator.identity import Identity
 from devserver.simulator.state import LogEntry, Plugin, State
 
 VERSION = 1
+
+T = TypeVar("T")
 
 
 def dump(state: State, identity: Identity, private_pem: str) -> str:
@@ -46,15 +50,16 @@ def restore(text: str, state: State, identity: Identity, where: Path) -> None:
         if document["v"] != VERSION:
             raise ValueError(f"version {document['v']}")
         identity.restore(document["client-key"], document["kid"], document["private-key"])
-        state.settings.values.update(document["settings"])
-        state.settings.private_listings = document["private-listings"]
-        state.safe_mode = document["safe-mode"]
-        state.before_safe_mode = dict(document["before-safe-mode"])
+        state.settings.values.update(_switches(document["settings"]))
+        if document["profile"] == state.profile.name:
+            state.settings.private_listings = document["private-listings"]
+        state.safe_mode = document["safe-mode"] is True
+        state.before_safe_mode = _switches(document["before-safe-mode"])
         for each in document["plugins"]:
             plugin = _plugin(each)
             state.plugins[plugin.key] = plugin
-        state.restore_log([LogEntry(**each) for each in document["log"]])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        state.restore_log([_made(LogEntry, each) for each in document["log"]])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CannotStart(
             f"{where} is no state of a simulated host ({error})",
             remedy="remove it, or give --state another file",
@@ -63,25 +68,46 @@ def restore(text: str, state: State, identity: Identity, where: Path) -> None:
 
 def _plugin(document: dict[str, Any]) -> Plugin:
     pending = document["pending"]
-    return Plugin(
-        **{
+    return _made(
+        Plugin,
+        {
             **document,
             "app": _app(document["app"]),
             "pending": None if pending is None else _app(pending),
-        }
+        },
     )
 
 
 def _app(document: dict[str, Any]) -> App:
-    return App(
-        **{
+    return _made(
+        App,
+        {
             **document,
             "kind": Kind(document["kind"]),
-            "modules": tuple(Module(**each) for each in document["modules"]),
-            "lifecycle": tuple((event, url) for event, url in document["lifecycle"]),
-            "params": tuple((name, value) for name, value in document["params"]),
-        }
+            "modules": tuple(_made(Module, each) for each in document["modules"]),
+            "lifecycle": tuple((str(event), str(url)) for event, url in document["lifecycle"]),
+            "params": tuple((str(name), str(value)) for name, value in document["params"]),
+        },
     )
+
+
+def _made(kind: type[T], values: dict[str, Any]) -> T:
+    """A dataclass of *values*. Raises TypeError for a field that is not what it is declared as."""
+    for name, declared in get_type_hints(kind).items():
+        wanted = get_origin(declared) or declared
+        if name in values and not isinstance(values[name], _kinds(wanted, declared)):
+            raise TypeError(f"{name} cannot be {values[name]!r:.40}")
+    return kind(**values)
+
+
+def _kinds(wanted: Any, declared: Any) -> Any:
+    if wanted is float:
+        return (float, int)
+    return declared if wanted is UnionType else wanted
+
+
+def _switches(document: dict[str, Any]) -> dict[str, bool]:
+    return {str(name): value is True for name, value in document.items()}
 
 
 def read(path: Path) -> str | None:
@@ -96,10 +122,13 @@ def read(path: Path) -> str | None:
 
 def write(path: Path, text: str) -> None:
     """Replace the file. Raises OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise

@@ -8,8 +8,9 @@ import html
 from aiohttp import web
 
 from devserver.simulator import answers
+from devserver.simulator.bodies import content_type, read_json
 from devserver.simulator.host import HOST
-from devserver.simulator.rest import content_type, enter, read_json
+from devserver.simulator.rest import enter
 from devserver.simulator.users import Role
 
 

@@ -1,5 +1,6 @@
 """What a host refuses to install, and why (upm-protocol.md §2.7, §6). Pure."""
 
+import ipaddress
 import re
 from collections.abc import Container
 from itertools import zip_longest
@@ -33,7 +34,7 @@ def _plugin(app: App, profile: Profile, product: Product) -> Refusal | None:
             return refusal.install(
                 "install.failed", "A remote plugin has to declare plugins-version 2."
             )
-        if not re.match(r"https?://[^/]", app.base_url or ""):
+        if not re.match(r"https?:", app.base_url or "") or not is_address(app.base_url):
             return refusal.install(
                 "install.failed", "The <remote-plugin-container> needs an http display-url."
             )
@@ -60,9 +61,11 @@ def _plugin(app: App, profile: Profile, product: Product) -> Refusal | None:
 
 
 def _connect(app: App, profile: Profile, *, loopback_allowed: bool) -> Refusal | None:
-    base = urlsplit(app.base_url or "")
-    if not base.scheme or not base.netloc:
+    if "://" not in (app.base_url or ""):
         return refusal.connect("base_url.no_scheme", "The baseUrl needs a scheme and a host.")
+    if not is_address(app.base_url):
+        return refusal.connect("remote.descriptor.validation.dev", "The baseUrl is no URL.")
+    base = urlsplit(app.base_url or "")
     if (
         profile.https
         and base.scheme != "https"
@@ -77,9 +80,23 @@ def _connect(app: App, profile: Profile, *, loopback_allowed: bool) -> Refusal |
     return None
 
 
+def is_address(url: str | None) -> bool:
+    """Whether *url* has a scheme, a host and no character that no URL has."""
+    try:
+        parts = urlsplit(url or "")
+        usable = parts.scheme and parts.hostname and (parts.port or True)
+    except ValueError:
+        return False
+    return bool(usable) and not re.search(r"[\x00-\x20\x7f\\]", url or "")
+
+
 def is_local(host: str | None) -> bool:
-    """Whether a host name of a URL is this machine by its very name."""
-    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(\.\d{1,3}){3}", host or ""))
+    """Whether a host name of a URL is by its very name one that Cloud cannot reach."""
+    name = (host or "").rstrip(".")
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        return name == "localhost" or name.endswith((".localhost", ".local", ".internal"))
 
 
 def compare_versions(left: str, right: str) -> int:

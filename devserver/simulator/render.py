@@ -121,7 +121,6 @@ def page(
                 "here": "",
                 "refresh": "",
                 "dialog": "",
-                "notice": "",
                 "admin_area": False,
                 "area": "",
                 **values,

@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
-from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
-from devserver.simulator import answers, gates, representations, spool
+from devserver.simulator import answers, gates, representations
+from devserver.simulator.bodies import content_type, read_json, receive, receiving
 from devserver.simulator.faults import Fault
-from devserver.simulator.fetch import Artefact, unfit
+from devserver.simulator.fetch import unfit
 from devserver.simulator.gates import Caller
 from devserver.simulator.host import HOST, SimulatedHost
 from devserver.simulator.installs import Job
@@ -24,8 +23,6 @@ STRUCK = web.RequestKey("STRUCK", tuple[Fault, ...])
 STAGE = web.RequestKey("STAGE", str)
 FAULTS = web.RequestKey("FAULTS", tuple[str, ...])
 """For the journal: where in the protocol this request stands, and what was done to it."""
-
-LARGEST_JSON = 1 << 20
 
 
 def enter(
@@ -51,25 +48,6 @@ def accepts(request: web.Request, media_type: str) -> bool:
         return True
     ranges = {part.partition(";")[0].strip().lower() for part in header.split(",")}
     return bool(ranges & {media_type, "*/*", "application/*", "*"})
-
-
-def content_type(request: web.Request) -> str:
-    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-async def read_json(request: web.Request) -> Any:
-    """The body as JSON. Raises Refused (400) where it is not."""
-    body = await request.content.read(LARGEST_JSON + 1)
-    while len(body) <= LARGEST_JSON and (more := await request.content.read(LARGEST_JSON)):
-        body += more
-    if len(body) > LARGEST_JSON:
-        raise answers.Refused(answers.empty(413))
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise answers.Refused(
-            answers.status_entity(request, 400, f"The body is not JSON: {type(error).__name__}")
-        ) from error
 
 
 def find(host: SimulatedHost, request: web.Request) -> Plugin:
@@ -164,7 +142,9 @@ async def _install_uri(request: web.Request, host: SimulatedHost, caller: Caller
 
 
 def _ending(request: web.Request) -> Fault | None:
-    return next((each for each in request[STRUCK] if each.kind in ("endless", "error")), None)
+    return next(
+        (each for each in request[STRUCK] if each.kind in ("endless", "error", "disable")), None
+    )
 
 
 def _spend(request: web.Request, host: SimulatedHost, caller: Caller) -> bool:
@@ -194,10 +174,8 @@ async def _install_file(request: web.Request, host: SimulatedHost, caller: Calle
         return answers.invalid_token(multipart=True)
     if not host.profile.upload:
         return answers.forbidden(403, "Plugins cannot be installed via upload")
-    try:
+    async with receiving(request):
         upload = await receive(request)
-    except ValueError as error:
-        return answers.status_entity(request, 400, f"The multipart body is broken: {error}")
     if upload is None:
         return answers.internal_error("No part named plugin", host.referral())
     if isinstance(upload, Refusal):
@@ -216,30 +194,6 @@ async def _install_file(request: web.Request, host: SimulatedHost, caller: Calle
         body = representations.task(task, host.profile, host.context)
         return answers.textarea(body, 202, {"Location": response.headers["Location"]})
     return _accepted(host, task)
-
-
-async def receive(request: web.Request) -> Artefact | Refusal | None:
-    """The part `plugin`, streamed to disk; None without one, a Refusal where it is too large.
-
-    Raises ValueError where the body is no multipart.
-    """
-    reader = await request.multipart()
-    while (part := await reader.next()) is not None:
-        if not isinstance(part, BodyPartReader) or part.name != "plugin":
-            continue
-        suffix = re.sub(r"\W", "", request.query.get("type", "jar")) or "jar"
-        name = (part.filename or f"plugin.{suffix}").replace("\\", "/").rsplit("/", 1)[-1]
-        file = await spool.keep(chunks(part))
-        if file is None:
-            return Refusal("upm.plugin.error.unexpected.error", "too large")
-        media_type = part.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Artefact(file, name or f"plugin.{suffix}", media_type)
-    return None
-
-
-async def chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while chunk := await part.read_chunk(1 << 16):
-        yield chunk
 
 
 # Polling

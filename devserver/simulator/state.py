@@ -179,7 +179,7 @@ class State:
         return Update(plugin, previous, changed=True)
 
     def uninstall(self, key: str, *, user: str, now: float) -> Plugin:
-        """Remove it; KeyError where it is not there. Refusals are the caller's (`removal`)."""
+        """Remove it; KeyError where it is not there. Ask `removal_refused` before."""
         plugin = self.plugins.pop(key)
         self.note(f'Uninstalled app "{plugin.app.name}" ({key})', user, now)
         return plugin
@@ -215,13 +215,6 @@ class State:
         self.plugins[key] = replace(plugin, app=replace(plugin.app, modules=modules))
         done = "Enabled" if enabled else "Disabled"
         self.note(f'{done} module "{module}" of app {key}', user, now)
-
-    def put_back(self, key: str, previous: Plugin | None) -> None:
-        """Undo an installation whose callback decided against it."""
-        if previous is None:
-            self.plugins.pop(key, None)
-        else:
-            self.plugins[key] = previous
 
     def set_license(self, key: str, raw: str | None) -> Plugin:
         plugin = self.plugins[key] = replace(self.plugins[key], license=raw)

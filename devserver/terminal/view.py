@@ -16,6 +16,7 @@ from devserver.events import (
     Changed,
     Checked,
     Event,
+    HostLogged,
     Notice,
     Probed,
     Published,
@@ -61,6 +62,8 @@ _TINTS = {
     TargetState.DRIFTED: "yellow",
     TargetState.RESTART_NEEDED: "yellow",
 }
+_ALARMING = ("ERROR", "FATAL", "WARN", "Exception", "Caused by")
+"""In a product's log."""
 _SEVERITIES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
@@ -103,6 +106,8 @@ class View:
                 return self._output(event)
             case Probed():
                 return [] if self.quiet else self._warnings(event.time, event.diagnostics)
+            case HostLogged():
+                return self._log(event)
             case Notice():
                 return self._notice(event)
             case Stopped():
@@ -243,6 +248,15 @@ class View:
             return []
         prefix = self._paint("app |", fg="magenta")
         return [f"{' ' * 10}{prefix} {visible(line)}" for line in event.lines]
+
+    def _log(self, event: HostLogged) -> list[str]:
+        """What the product says of our app: all of it with -v, else where something went wrong."""
+        bad = any(word in line for line in event.lines for word in _ALARMING)
+        if not (self.verbose or bad) or (self.quiet and not bad):
+            return []
+        head = f"{self._paint(one_line(event.target), bold=True)}  log of {event.revision}"
+        lines = [self._line(event.time, f"{head}  {self._dim(one_line(event.file))}")]
+        return lines + [self._under(one_line(each)) for each in event.lines]
 
     def _notice(self, event: Notice) -> list[str]:
         if self.quiet and event.severity is Severity.INFO:

@@ -180,7 +180,11 @@ def plugin(body: Mapping[str, Any]) -> Plugin | None:
 def plugins(body: Mapping[str, Any]) -> tuple[Plugin, ...]:
     """The plugins of a collection (upm-protocol.md §4.1)."""
     listed = body.get("plugins")
-    found = (plugin(each) for each in (listed if isinstance(listed, list) else ()) if each)
+    found = (
+        plugin(each)
+        for each in (listed if isinstance(listed, list) else ())
+        if isinstance(each, dict)
+    )
     return tuple(each for each in found if each)
 
 

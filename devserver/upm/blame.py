@@ -95,7 +95,7 @@ def replaced(target: str, there: Descriptor, plugin: Plugin) -> tuple[str, str, 
         f"{target} lists {plugin.key} {plugin.version}{whose} in place of our {there.version}: "
         "somebody else installed it"
     )
-    return "DRIFT-REPLACED", reason, "--take-over (or t) installs ours again"
+    return "DRIFT-REPLACED", reason, "press y (--take-over) to install ours again"
 
 
 def address_hint(uri: str) -> str:

@@ -1,8 +1,9 @@
 """Every refusal of a target: how it is recognised, what it is called, what to do, what comes next.
 
 The table is data, `refusals.toml`; this module reads it, finds the row for a refusal and makes the
-exception of it. Rows that name a subCode are tried first, then the others, each in their order, and
-the first that fits wins. `docs/refusals.md` and `upm-dev explain CODE` print the same rows.
+exception of it. Rows that know a task by its text are tried first, then those that name a subCode,
+then the others, each in their order, and the first that fits wins. `docs/refusals.md` and
+`upm-dev explain CODE` print the same rows.
 """
 
 import re
@@ -140,8 +141,18 @@ def table() -> tuple[Cause, ...]:
 
 @cache
 def _tried() -> tuple[Cause, ...]:
-    """The rows in the order they are tried: what names a subCode knows best."""
-    return tuple(sorted(table(), key=lambda row: not row.sub_code))
+    """The rows in the order they are tried.
+
+    First the texts that a task ends with: they come with the subCode of any failed installation.
+    Then what names a subCode, which knows better than a status.
+    """
+
+    def knows(row: Cause) -> int:
+        if row.text and not row.status and not row.sub_code:
+            return 0
+        return 1 if row.sub_code else 2
+
+    return tuple(sorted(table(), key=knows))
 
 
 def cause(refusal: Refusal) -> Cause:

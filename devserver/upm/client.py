@@ -7,6 +7,7 @@ of the first, where a request may have been carried out although its answer neve
 import json
 import re
 from collections.abc import Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from devserver.errors import TargetError, TargetUnavailable
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from devserver.credentials import Credentials
 
 PLUGINS = "application/vnd.atl.plugins."
+UPLOAD_LIMIT = 300.0
+"""Seconds that a JAR may take to get through."""
 INSTALL_TYPES = (f"{PLUGINS}install.uri+json", f"{PLUGINS}remote.install+json")
 """In the order they are tried: hosts without Connect know only the first, few only the second."""
 TOKEN_TRIES = 3
@@ -140,7 +143,7 @@ class Upm:
         while True:
             form = aiohttp.FormData()
             form.add_field(
-                "plugin", jar, filename=file_name, content_type="application/java-archive"
+                "plugin", BytesIO(jar), filename=file_name, content_type="application/java-archive"
             )
             answer = await self._wire.ask(
                 Call.UPLOAD,
@@ -149,6 +152,7 @@ class Upm:
                 query={"token": token},
                 headers={"Accept": "application/json"},
                 data=form,
+                limit=UPLOAD_LIMIT,
             )
             if answer.status in (200, 202) and (task := self._accepted(answer)):
                 return task

@@ -44,7 +44,9 @@ class Ownership:
         adopts: bool = False,
         warn: Callable[[str, str], None],
     ) -> None:
-        self.foreign: Plugin | None = None
+        self.wanted: Permission | None = None
+        """What the last claim was refused for want of."""
+        self._foreign: Plugin | None = None
         """What somebody else put in our place."""
         self._target = target
         self._upm = upm
@@ -65,8 +67,14 @@ class Ownership:
     def allow(self, permission: Permission) -> None:
         """The user agrees; for the rest of this run."""
         self._permissions.add(permission)
+        self.wanted = None
         if permission is Permission.TAKE_OVER:
-            self.foreign = None
+            self._foreign = None
+
+    def yield_to(self, foreign: Plugin) -> None:
+        """Leave *foreign* where our app was, until the user says otherwise."""
+        self._foreign = foreign
+        self.wanted = Permission.TAKE_OVER
 
     async def claim(self, descriptor: Descriptor) -> None:
         """Make sure that *descriptor* may be installed, and note that it will be.
@@ -75,21 +83,24 @@ class Ownership:
         agree first.
         """
         key, name = descriptor.key, self._target.name
+        self.wanted = None
         if not self._is_near and Permission.INSTALL not in self._permissions:
+            self.wanted = Permission.INSTALL
             raise TargetRefused(
                 f"{name} is {self._target.url}, which is not this machine; nothing was sent",
-                remedy="if it is meant for development, give --yes, or write dev = true under "
+                remedy="if it is meant for development, press y (--yes), or write dev = true under "
                 f"[targets.{name}]",
                 code="TARGET-NOT-DEV",
             )
-        if self.foreign is not None and Permission.TAKE_OVER not in self._permissions:
-            raise self._not_ours(self.foreign)
+        if self._foreign is not None and Permission.TAKE_OVER not in self._permissions:
+            raise self._not_ours(self._foreign)
         if key in self._keys:
             return
         if self._keys and Permission.KEY_CHANGE not in self._permissions:
+            self.wanted = Permission.KEY_CHANGE
             raise TargetRefused(
                 f"the key changed from {self._keys[-1]} to {key}: for a host that is another app",
-                remedy="write the old key again, or press k (--allow-key-change): the new one is "
+                remedy="write the old key again, or press y (--allow-key-change): the new one is "
                 "installed, then the old one removed",
                 code="KEY-CHANGED",
             )
@@ -129,11 +140,12 @@ class Ownership:
                 journal.keep(self._target.url, key)
 
     def _not_ours(self, there: Plugin) -> TargetRefused:
+        self.wanted = Permission.TAKE_OVER
         what = " ".join(filter(None, (there.key, there.version)))
         whose = f" of {there.vendor}" if there.vendor else ""
         return TargetRefused(
             f"{what}{whose} is installed on {self._target.name}, and not by upm-dev",
-            remedy="--take-over (or t) replaces it; or give the target a key of its own: "
+            remedy="press y (--take-over) to replace it; or give the target a key of its own: "
             f'[targets.{self._target.name}] variables = {{ key_suffix = "-dev" }}',
             code="NOT-OURS",
         )

@@ -101,7 +101,7 @@ class Wire:
         self.credentials = credentials
         self._session = session
         self._cookies = aiohttp.CookieJar(unsafe=True)
-        self._limit = limit
+        self.limit = limit
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
         """Hears of each exchange."""
@@ -144,7 +144,7 @@ class Wire:
         if url.scheme == "http":  # with https, aiohttp tells them to the proxy alone
             sent.update(self._proxy.get("proxy_headers", {}))
         timeout = aiohttp.ClientTimeout(
-            total=self._limit if limit is None else limit, sock_connect=CONNECT_LIMIT
+            total=self.limit if limit is None else limit, sock_connect=CONNECT_LIMIT
         )
         with self._translated(call), self._told(method, url, sent, data) as told:
             async with self._session.request(

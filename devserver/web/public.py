@@ -13,7 +13,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Awaitable, Callable, MutableSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -22,7 +22,7 @@ from devserver import __version__
 from devserver.backend import end_to_end
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor
-from devserver.publish import Published
+from devserver.publish import ARTIFACTS, Artifacts, Published
 from devserver.traffic import Exchange, Tell, Way, message
 from devserver.web import snippet
 from devserver.web.hosts import guard
@@ -61,6 +61,7 @@ class Site:
     receive: Receive
     proxy: "Proxy | None" = None
     tell: Tell = lambda _: None
+    artifacts: Artifacts = field(default_factory=Artifacts)
 
 
 SITE = web.AppKey("SITE", Site)
@@ -79,6 +80,7 @@ def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
             *(web.route("*", name, descriptor) for name in sorted(NAMES)),
             web.get("/_upm-dev/health", health),
             web.get(snippet.PATH, snippet.answer),
+            web.get(f"{ARTIFACTS}{{path:.*}}", artifact),
             web.route("*", "/_upm-dev/{path:.*}", nothing),
             web.route("*", "/{path:.*}", anything_else),
         ]
@@ -197,6 +199,15 @@ async def callback(request: web.Request, site: Site, spec: CallbackSpec) -> web.
     headers = end_to_end(received.headers)
     headers.popall("Content-Encoding", None)
     return web.Response(status=received.status, body=received.body, headers=headers)
+
+
+async def artifact(request: web.Request) -> web.Response:
+    """A JAR, while a target installs it; only the target was told its address."""
+    data = request.app[SITE].artifacts.get(request.path)
+    if data is None:
+        return await nothing(request)
+    headers = {**NOSNIFF, "Content-Type": "application/java-archive", "Cache-Control": "no-store"}
+    return web.Response(body=data, headers=headers)
 
 
 async def nothing(_: web.Request) -> web.Response:

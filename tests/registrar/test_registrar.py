@@ -5,7 +5,7 @@ import itertools
 import json
 
 import pytest
-from registrar.house import QUICK, house, remote
+from registrar.house import QUICK, house, remote, running
 from upm.scripted import accepted, answer, scripted
 
 from devserver.events import Notice
@@ -250,18 +250,18 @@ async def test_retiring_takes_the_app_away(host: SimulatedHost) -> None:
     assert "com.example.hello" not in host.state.plugins
 
 
-async def test_retiring_awaits_an_install_under_way(host: SimulatedHost) -> None:
+@pytest.mark.parametrize("state", ["registering", "accepted"])
+async def test_retiring_awaits_an_install_under_way(state: str) -> None:
     """An app whose install is interrupted by the end is taken away all the same."""
-    host.install_time = 0.3
-    for states_before in (["registering"], ["registering", "accepted"]):
+    async with simulated_host(port=0, install_time=1.0) as host:
         async with house(host, run=False) as our:
             task = asyncio.create_task(our.registrars[0].run())
             our.save()
-            await our.until(TargetState(states_before[-1]))
+            await our.until(TargetState(state))
             task.cancel()
             await asyncio.wait((task,))
 
-            left = await our.registrars[0].retire(2.0)
+            left = await our.registrars[0].retire(0.5)
 
         assert left == ()
         assert "com.example.hello" not in host.state.plugins
@@ -418,3 +418,33 @@ async def test_credentials_that_expire_are_told_between_edits(host: SimulatedHos
         event = await our.until(TargetState.REJECTED)
 
     assert event.code == "UPM401-CREDENTIALS"
+
+
+async def test_the_end_sends_no_rejected_secret() -> None:
+    """Leaving, or being sent away, is no reason to try a password that was rejected."""
+    no = answer(401, X_Seraph_LoginReason="AUTHENTICATED_FAILED")
+    async with scripted([no], last=no) as host, house(host.url, run=False) as our:
+        (registrar,) = our.registrars
+        async with running(our):
+            our.save()
+            await our.until(TargetState.REJECTED)
+            registrar.leave()
+            await our.until(TargetState.REJECTED, count=2)
+        await registrar.retire()
+
+    assert len(host.requests) == 1
+
+
+async def test_agreeing_goes_on_with_what_was_withheld(host: SimulatedHost) -> None:
+    """One key press gives the permission that was asked for, and no other."""
+    async with house(host) as our:
+        our.save()
+        await our.until(CONFIRMED)
+        our.registrars[0].agree()  # nothing was asked: nothing is given
+        our.save(key="com.example.other")
+        event = await our.until(TargetState.REFUSED)
+        our.registrars[0].agree()
+        await our.until(CONFIRMED, revision="r2")
+
+    assert event.code == "KEY-CHANGED"
+    assert "press y" in (event.remedy or "")

@@ -89,6 +89,8 @@ async def ace_app(host: SimulatedHost, folder: Path) -> AsyncIterator[str]:
         )
     try:
         yield base
+    except TimeoutError as error:
+        raise AssertionError((folder / "log").read_text("utf-8", "replace")[-2000:]) from error
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from devserver.errors import UsageError
-from devserver.simulator import simulated_host
+from devserver.simulator import SimulatedHost, simulated_host
 from devserver.simulator.app import Kind
 from devserver.simulator.artefact import recognise
 from devserver.simulator.faults import from_header
@@ -72,46 +74,66 @@ class Failures(logging.Handler):
         self.seen.append(record.getMessage())
 
 
+PROFILES = ("xml-era", "dc", "cloud")
+Ask = Callable[[str, list[dict[str, object]]], None]
+
+
+@pytest.fixture(scope="module")
+def ask() -> Iterator[Ask]:
+    """Sends a batch of requests to a host of a profile; the hosts live as long as the module."""
+    stack = AsyncExitStack()
+    hosts: dict[str, SimulatedHost] = {}
+    sessions: list[aiohttp.ClientSession] = []
+
+    async def begin() -> None:
+        sessions.append(await stack.enter_async_context(aiohttp.ClientSession()))
+        for name in PROFILES:
+            made = simulated_host(port=0, profile=name, install_time=0, hosts=["127.0.0.1"])
+            hosts[name] = await stack.enter_async_context(made)
+
+    with asyncio.Runner() as runner:
+        runner.run(begin())
+        yield lambda profile, batch: runner.run(_ask(sessions[0], hosts[profile], batch))
+        runner.run(stack.aclose())
+
+
+async def _ask(
+    session: aiohttp.ClientSession, host: SimulatedHost, batch: list[dict[str, object]]
+) -> None:
+    for each in batch:
+        query = str(each["query"]).replace("#", "").replace(" ", "+")
+        headers = {
+            "Content-Type": str(each["type"]),
+            "Accept": str(each["accept"]),
+            "Authorization": str(each["authorization"]),
+            "X-Atlassian-Token": "no-check",
+        }
+        try:
+            url = URL(f"{host.url}/rest/plugins/1.0/{each['path']}?{query}")
+        except ValueError:
+            continue
+        async with session.request(
+            str(each["method"]), url, headers=headers, data=each["body"]
+        ) as answer:
+            text = await answer.text("utf-8", "replace")
+            assert 200 <= answer.status < 600
+            assert "Traceback" not in text
+            if answer.status == 500:
+                assert "referral number" in text
+            if answer.status == 404:
+                assert text == ""
+    async with session.get(f"{host.url}/status") as answer:
+        assert answer.status == 200
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(requests, min_size=1, max_size=4), st.sampled_from(["xml-era", "dc", "cloud"]))
-def test_any_request(batch: list[dict[str, object]], profile: str) -> None:
+@given(st.lists(requests, min_size=1, max_size=4), st.sampled_from(PROFILES))
+def test_any_request(ask: Ask, batch: list[dict[str, object]], profile: str) -> None:
     """The answer is one that HTTP knows, in a body that is no traceback; the host lives on."""
     failures = Failures()
     logging.getLogger("devserver").addHandler(failures)
-
-    async def ask() -> None:
-        async with (
-            simulated_host(port=0, profile=profile, install_time=0, hosts=["127.0.0.1"]) as host,
-            aiohttp.ClientSession() as session,
-        ):
-            base = f"{host.url}/rest/plugins/1.0/"
-            for each in batch:
-                query = str(each["query"]).replace("#", "").replace(" ", "+")
-                headers = {
-                    "Content-Type": str(each["type"]),
-                    "Accept": str(each["accept"]),
-                    "Authorization": str(each["authorization"]),
-                    "X-Atlassian-Token": "no-check",
-                }
-                try:
-                    url = URL(f"{base}{each['path']}?{query}")
-                except ValueError:
-                    continue
-                async with session.request(
-                    str(each["method"]), url, headers=headers, data=each["body"]
-                ) as answer:
-                    text = await answer.text("utf-8", "replace")
-                    assert 200 <= answer.status < 600
-                    assert "Traceback" not in text
-                    if answer.status == 500:
-                        assert "referral number" in text
-                    if answer.status == 404:
-                        assert text == ""
-            async with session.get(f"{host.url}/status") as answer:
-                assert answer.status == 200
-
     try:
-        asyncio.run(ask())
+        ask(profile, batch)
     finally:
         logging.getLogger("devserver").removeHandler(failures)
     assert failures.seen == []

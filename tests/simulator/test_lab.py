@@ -16,7 +16,7 @@ from simulator.strict import Strict
 from devserver.cli.callback import FORGERIES, command
 from devserver.simulator.app import App as Described
 from devserver.simulator.app import Kind
-from devserver.simulator.lab import SECRET, Lab
+from devserver.simulator.lab import Lab
 
 
 def described(url: str, kind: Kind) -> Described:
@@ -58,8 +58,8 @@ async def test_a_strict_app(
     host = await start(profile="connect" if kind is Kind.CONNECT_JSON else "xml-era")
     strict.client_key = host.identity.client_key
     strict.public_key = await host.identity.public_pem()
-    strict.secret = SECRET
     lab = Lab(host, described(strict.url, kind), rs256=True)
+    strict.secret = lab.secret
 
     sent = await lab.all(event, path)
 
@@ -140,19 +140,22 @@ def test_an_app_that_refuses_everything(careless: ThreadingHTTPServer) -> None:
     assert (nobody.exit_code, "NO ANSWER" in nobody.stdout) == (1, True)
 
 
-def test_what_the_descriptor_says(careless: ThreadingHTTPServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("posted", ['{"issue": 1}', "5", "no JSON at all"])
+def test_what_the_descriptor_says(
+    careless: ThreadingHTTPServer, tmp_path: Path, posted: str
+) -> None:
     """Key, path and dialect come from it; a body of one's own is sent as it is."""
     descriptor = tmp_path / "atlassian-plugin.xml"
     descriptor.write_text(REMOTE_XML.format(base="http://elsewhere", version="1"))
     body = tmp_path / "body.json"
-    body.write_text('{"issue": 1}')
+    body.write_text(posted)
     run = CliRunner().invoke
     options = ["--to", base_url(careless), "--descriptor", str(descriptor)]
 
     result = run(command, ["jira:issue_created", *options, "--body", str(body)])
 
     assert result.exit_code == 0, result.output
-    assert careless.seen == [("/issue?a=b%20c", b'{"issue": 1}')]  # type: ignore[attr-defined]
+    assert careless.seen == [("/issue?a=b%20c", posted.encode())]  # type: ignore[attr-defined]
 
 
 def test_mistakes(tmp_path: Path) -> None:

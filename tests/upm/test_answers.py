@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from devserver.upm import answers
@@ -36,6 +36,7 @@ def test_bytes_never_break_it(body: bytes) -> None:
 
 
 @given(JSON)
+@example({"plugins": [True]})
 def test_json_never_breaks_it(said: Any) -> None:
     """Fields of any type are read as far as they make sense."""
     body = said if isinstance(said, dict) else {"status": said, "links": said, "tasks": said}

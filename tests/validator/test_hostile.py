@@ -82,8 +82,7 @@ def test_a_descriptor_that_unpacks_without_end_is_refused(run: Run, tmp_path: Pa
     """S005, not half of it judged; labels have the same bounds."""
     with zipfile.ZipFile(tmp_path / "a.jar", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(NAME, b" " * (jar.LIMIT + 1))
-        for number in range(20):
-            archive.writestr(f"{number}.properties", b"a" * (jar.LIMIT // 2))
+        archive.writestr("a.properties", b"#" * (jar.LIMIT + 1))
 
     result = run("validate", "a.jar", "--format", "json")
 

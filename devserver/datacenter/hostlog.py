@@ -1,0 +1,91 @@
+"""What a product logs about our app: read from where its log stood when the installation began."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LONGEST = 1024 * 1024
+"""Bytes of a log that are looked at after an installation."""
+SHOWN = 20
+WIDTH = 500
+_GOES_ON = ("Caused by", "\tat ", "   at ", "\t... ")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Lines of one log."""
+
+    file: str
+    lines: tuple[str, ...]
+
+
+class HostLog:
+    """The logs of a product; *files* are named by the user, else those of the SDK are found."""
+
+    def __init__(self, module: Path, files: Iterable[Path] = ()) -> None:
+        self._module = module
+        self._named = tuple(files)
+        self._stood: dict[Path, int] = {}
+
+    def begin(self) -> None:
+        """Note where each log ends now."""
+        self._stood = {each: _size(each) for each in self._files()}
+
+    def since(self, words: Iterable[str]) -> list[Told]:
+        """The lines written since then that hold one of *words*, and what explains them."""
+        wanted = tuple(each for each in words if each)
+        found = []
+        for each in self._files():
+            lines = tuple(_about(_tail(each, self._stood.get(each, 0)), wanted))
+            if lines:
+                found.append(Told(str(each), lines[:SHOWN]))
+        return found
+
+    def _files(self) -> list[Path]:
+        """`target/<product>/home/log/*.log`, as the SDK lays a product out."""
+        if self._named:
+            return [each for each in self._named if each.is_file()]
+        return [each for each in self._module.glob("target/*/home/log/*.log") if each.is_file()][
+            :10
+        ]
+
+
+def _about(text: str, words: tuple[str, ...]) -> Iterator[str]:
+    """The lines that hold one of *words*; of a stack trace its causes, and its first steps."""
+    steps = 0
+    speaks = False
+    for line in text.splitlines():
+        goes_on = line.startswith(_GOES_ON)
+        if any(each in line for each in words) and not goes_on:
+            speaks, steps = True, 0
+        elif line.startswith("Caused by"):
+            steps = 0
+        elif not goes_on:
+            speaks = speaks and not line[:1].isdigit()
+            if not speaks or steps:
+                speaks = False
+                continue
+        if not speaks:
+            continue
+        steps += 1
+        if steps <= 3 or line.startswith("Caused by"):
+            yield line.replace("\t", "  ")[:WIDTH]
+
+
+def _tail(file: Path, stood: int) -> str:
+    size = _size(file)
+    start = stood if stood <= size else 0  # a log that is shorter now was begun anew
+    start = max(start, size - LONGEST)
+    try:
+        with file.open("rb") as stream:
+            stream.seek(start)
+            return stream.read(LONGEST).decode("utf-8", "replace")
+    except OSError:  # rotated away between two looks: then it has nothing to say
+        return ""
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

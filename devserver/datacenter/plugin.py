@@ -1,0 +1,419 @@
+"""A plugin project: its pom.xml, the JAR that its build makes, and what is exchanged in that JAR.
+
+Maven is never run. The newest JAR is taken as the build left it; the descriptor, translations and
+`META-INF/plugin-descriptors` are put in its place, `--resources` and `--classes` add the rest.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from devserver.datacenter import files
+from devserver.datacenter.files import File
+from devserver.descriptor import align, carry, filtered, maven
+from devserver.descriptor.archive import LARGEST, Archive, Unfit, parse
+from devserver.descriptor.carry import BUILD_FIRST, Built
+from devserver.descriptor.document import Context, XmlDocument
+from devserver.descriptor.filtered import How
+from devserver.descriptor.jar import DESCRIPTOR
+from devserver.descriptor.judge import Examined
+from devserver.descriptor.mark import marked
+from devserver.descriptor.project import Project
+from devserver.descriptor.xml import parse_bytes
+from devserver.errors import TargetUnavailable
+from devserver.model import Descriptor, Diagnostic, Position, Severity, digest_of
+from devserver.settings import Settings
+from devserver.sources import Snapshot
+from devserver.surroundings import read_pom
+
+RESOURCES = "src/main/resources"
+SCANNED = "META-INF/plugin-descriptors/"
+SAME_TIME = 1.0
+"""Seconds within which two JARs are equally new."""
+KEPT = 60
+"""Revisions whose further entries are remembered: more than are offered at once."""
+
+CODES: Mapping[str, str] = {
+    "B001": "There is no JAR yet: upm-dev exchanges the descriptor in the one that a build made.",
+    "B002": "Two JARs are equally new, so it is not clear which one is the plugin.",
+    "B003": "The JAR cannot be used: broken, being written, encrypted, an OBR, too large.",
+    "B004": "The root key is not the Atlassian-Plugin-Key of the JAR's manifest: hosts want both.",
+    "B005": "A class of the plugin's own packages is not in the JAR: build first.",
+    "B006": "A class of the host's is named that the JAR's manifest does not import: build first.",
+    "B007": "bundle-instructions have changed, and the JAR has a manifest: they are ignored.",
+    "B008": "A ${property} is known neither from pom.xml nor from the JAR: it is sent so.",
+    "B009": "A resource was minified or generated: its source is not put in its place.",
+    "B010": "Java sources are newer than the JAR: their changes are not in what is installed.",
+    "B011": "The JAR is signed; with another descriptor the signature would be wrong, so it goes.",
+    "B012": "pom.xml is no good XML: its properties are taken from the JAR as far as possible.",
+}
+"""What is found when a descriptor and a JAR are put together; `upm-dev explain CODE` prints it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A JAR, ready to be installed."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Jar:
+    file: File
+    built: Built
+    entries: Mapping[str, bytes]
+    """What it holds of the files that may be exchanged."""
+
+
+class Plugin:
+    """One plugin project. *resources* and *classes*: what else goes along."""
+
+    def __init__(
+        self,
+        root: Path,
+        descriptor: str,
+        *,
+        jar: str | None = None,
+        resources: bool = False,
+        classes: bool = False,
+    ) -> None:
+        self.root = root.resolve()
+        self.descriptor = descriptor
+        self.module = module_of(self.root, descriptor)
+        self._pattern = jar
+        self._resources = resources
+        self._classes = classes
+        self._read: tuple[str, _Jar | Diagnostic] | None = None
+        self._hows: dict[str, How] = {}
+        """Of files by entry, what this build did with them: known while they were unchanged."""
+        self._packs: OrderedDict[str, Mapping[str, bytes]] = OrderedDict()
+
+    # -- what belongs to a look -------------------------------------------------------------------
+
+    def names(self) -> Iterator[str]:
+        for entry in self._exchanged():
+            yield self._source(entry)
+
+    def stamps(self) -> Mapping[str, str]:
+        found = {each.name: each.stamp for each in self._jars()}
+        for each in self._poms():
+            found[each.name] = each.stamp
+        if self._classes:
+            found.update((f"classes/{each.name}", each.stamp) for each in self._newer_classes())
+        return found
+
+    def folders(self) -> Iterator[Path]:
+        """Those that are there; what is to come is seen in the ones above it, or by the tick."""
+        wanted = [self.root, self.module, *(self.module / each for each in files.OUTPUTS)]
+        if self._pattern is not None:
+            wanted.append((self.root / self._pattern).parent)
+        yield from (each for each in wanted if each.is_dir())
+        yield from files.folders(self.module / RESOURCES)
+
+    def context(self) -> Context:
+        jar = self._jar()
+        properties = self.properties()
+        known = Project(properties=properties)
+        if isinstance(jar, _Jar):
+            kind = jar.built.kind
+            known = replace(known, transformerless=kind is carry.Manifest.TRANSFORMERLESS)
+        return Context(development=True, project=known)
+
+    def properties(self) -> dict[str, str]:
+        """Of pom.xml and its parents; what they do not say is read off the JAR's descriptor."""
+        pom = read_pom(self.module)
+        properties = dict(pom.properties) if pom else {}
+        jar = self._jar()
+        source = self.module / RESOURCES / DESCRIPTOR
+        if isinstance(jar, _Jar) and source.is_file():
+            data = source.read_bytes()[:LARGEST]
+            text = maven.fill(data.decode("utf-8", "replace"), properties)
+            if "${" in text and (root := parse_bytes(data)) is not None:
+                properties = {**align.recovered(root, jar.built.root), **properties}
+        return properties
+
+    def judged(self, snapshot: Snapshot, examined: Examined) -> Examined:
+        """What follows from the JAR: may this descriptor be in it, and what goes along."""
+        descriptor, document = examined.descriptor, examined.document
+        if descriptor is None or not isinstance(document, XmlDocument):
+            return examined
+        jar = self._jar()
+        if isinstance(jar, Diagnostic):
+            return examined.also((), [jar], descriptor=None)
+        properties = self.properties()
+        replaced, told = self._along(snapshot, jar, properties)
+        newer, packages = self._sources(jar.file.changed)
+        told += self._remarks(jar, newer, descriptor, properties)
+        carried = hashlib.sha256(jar.file.stamp.encode())
+        for name, data in sorted(replaced.items()):
+            carried.update(f"\0{name}\0{digest_of(data)}".encode())
+        self._packs[carried.hexdigest()] = replaced
+        self._packs.move_to_end(carried.hexdigest())
+        while len(self._packs) > KEPT:
+            self._packs.popitem(last=False)
+        whole = replace(
+            descriptor,
+            carried=carried.hexdigest(),
+            canonical=digest_of(f"{descriptor.canonical} {carried.hexdigest()}".encode()),
+        )
+        found = carry.problems(document, jar.built, packages)
+        return examined.also(found, told, descriptor=whole)
+
+    # -- what is sent -----------------------------------------------------------------------------
+
+    @property
+    def file_name(self) -> str:
+        """The name under which the JAR goes to a host."""
+        newest = next(iter(self._jars()), None)
+        return newest.path.name if newest else "plugin.jar"
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The packages of the plugin's own classes."""
+        jar = self._jar()
+        return jar.built.packages if isinstance(jar, _Jar) else frozenset()
+
+    def pack(self, descriptor: Descriptor, mark: str) -> Packed:
+        """The JAR with *descriptor*, marked, and with what goes along with it.
+
+        Raises TargetUnavailable where the JAR is just being written: the next try has a whole one.
+        """
+        replaced = {
+            **self._packs.get(descriptor.carried, {}),
+            DESCRIPTOR: marked(descriptor.body, mark),
+        }
+        return self._with(replaced)
+
+    def as_built(self, mark: str, version: str | None) -> Packed:
+        """The JAR as the build has made it, but for the mark, and for the *version*."""
+        _, archive = self._open()
+        body = archive.read(DESCRIPTOR) or b""
+        return self._with({DESCRIPTOR: marked(body, mark, version)})
+
+    def _with(self, replaced: Mapping[str, bytes]) -> Packed:
+        file, archive = self._open()
+        data = archive.patched(replaced, archive.signature)
+        if isinstance(data, Unfit):
+            raise _not_now(f"{file.name} {data.reason}", data.fix)
+        return Packed(file.path.name, data)
+
+    def _open(self) -> tuple[File, Archive]:
+        for file in self._jars()[:1]:
+            data = _content(file)
+            archive = data if isinstance(data, Unfit) else parse(data)
+            if isinstance(archive, Unfit):
+                raise _not_now(f"{file.name} {archive.reason}", archive.fix)
+            return file, archive
+        raise _not_now("there is no JAR any more", BUILD_FIRST)
+
+    # -- the JAR ----------------------------------------------------------------------------------
+
+    def _jars(self) -> list[File]:
+        return files.jars(self.root, self.module, self._pattern)
+
+    def _jar(self) -> _Jar | Diagnostic:
+        """The newest JAR, read once for as long as it is the same, or why there is none."""
+        found = self._jars()
+        stamp = " ".join(f"{each.name} {each.stamp}" for each in found[:2])
+        if self._read is None or self._read[0] != stamp:
+            self._hows.clear()
+            self._read = (stamp, self._look_into(found))
+        return self._read[1]
+
+    def _look_into(self, found: list[File]) -> _Jar | Diagnostic:
+        if not found:
+            where = self._pattern or f"{self._prefix()}target"
+            return _error("B001", f"there is no JAR in {where} yet", where, BUILD_FIRST)
+        newest = found[0]
+        if len(found) > 1 and newest.changed - found[1].changed < SAME_TIME:
+            names = f"{newest.name} and {found[1].name}"
+            fix = f'name one in upm-dev.toml: [app] jar = "{newest.name}"'
+            return _error("B002", f"{names} are equally new", newest.name, fix)
+        data = _content(newest)
+        archive = data if isinstance(data, Unfit) else parse(data)
+        result = archive if isinstance(archive, Unfit) else carry.built(archive)
+        if isinstance(result, Unfit) or isinstance(archive, Unfit):
+            unfit = result if isinstance(result, Unfit) else archive
+            assert isinstance(unfit, Unfit)
+            return _error("B003", f"{newest.name} {unfit.reason}", newest.name, unfit.fix)
+        entries = {
+            name: content
+            for entry in self._exchanged()
+            for name in (entry, *filtered.twins(entry))
+            if (content := archive.read(name)) is not None
+        }
+        return _Jar(newest, result, entries)
+
+    # -- what goes along --------------------------------------------------------------------------
+
+    def _exchanged(self) -> Iterator[str]:
+        """The resources that may be exchanged, as entries of the JAR."""
+        for each in files.below(self.module / RESOURCES):
+            if each.name.removesuffix(".j2") == DESCRIPTOR or each.size > LARGEST:
+                continue
+            scanned = each.name.startswith(SCANNED) and each.name.endswith(".xml")
+            if self._resources or scanned or each.name.endswith(".properties"):
+                yield each.name
+
+    def _along(
+        self, snapshot: Snapshot, jar: _Jar, properties: Mapping[str, str]
+    ) -> tuple[dict[str, bytes], list[Diagnostic]]:
+        """The entries beside the descriptor that differ from what the JAR has; what cannot go."""
+        replaced: dict[str, bytes] = {}
+        told: list[Diagnostic] = []
+        for entry in self._exchanged():
+            source = snapshot.files.get(self._source(entry))
+            if source is None:
+                continue
+            old = jar.entries.get(entry)
+            if old is None:
+                replaced[entry] = source
+                continue
+            if (how := filtered.how(source, old, properties)) is not None:
+                self._hows[entry] = how
+                continue
+            how = self._hows.get(entry) or filtered.likely(source, old, properties)
+            if how is None:
+                words = "the build made something else of it: it stays as it is in the JAR"
+                told.append(_warning("B009", words, self._source(entry), BUILD_FIRST))
+                continue
+            replaced[entry] = filtered.made(source, how, properties)
+            for twin in filtered.twins(entry):
+                if twin in jar.entries:
+                    replaced[twin] = replaced[entry]
+        if self._classes:
+            for each in self._newer_classes():
+                content = _content(each)
+                if isinstance(content, bytes):
+                    replaced[each.name] = content
+        return replaced, told
+
+    def _remarks(
+        self, jar: _Jar, newer: list[str], descriptor: Descriptor, properties: Mapping[str, str]
+    ) -> list[Diagnostic]:
+        told = []
+        if newer and not self._classes:
+            some = ", ".join(newer[:3]) + (f" and {len(newer) - 3} more" if newer[3:] else "")
+            words = f"{some}: newer than {jar.file.name}, so not in what is installed"
+            told.append(_remark("B010", words, newer[0], BUILD_FIRST))
+        if jar.built.signed:
+            words = "is signed: the signature is left out, since the descriptor is another one"
+            fix = (
+                "a host that checks signatures needs -Datlassian.upm.signature.check.disabled=true"
+            )
+            told.append(_remark("B011", f"{jar.file.name} {words}", jar.file.name, fix))
+        pom = read_pom(self.module)
+        if pom is None and (self.module / maven.POM).is_file():
+            words = "cannot be read: it is no good XML, or has a DTD; its properties are not known"
+            told.append(_warning("B012", words, f"{self._prefix()}{maven.POM}", "mend it"))
+        text = descriptor.body.decode("utf-8", "replace")
+        if names := [each for each in maven.unknown(text, properties) if "." in each]:
+            words = f"${{{'}, ${'.join(names)}}} stays as it is: neither pom.xml nor the JAR says"
+            absent = f" (its parent {pom.absent[0]} is not on disk)" if pom and pom.absent else ""
+            fix = f"add <{names[0]}> to <properties> in pom.xml{absent}"
+            told.append(_warning("B008", words, self.descriptor, fix))
+        return told
+
+    def _sources(self, since: float) -> tuple[list[str], frozenset[str]]:
+        """The Java sources changed after *since*, and the packages there are."""
+        newer, packages = [], set()
+        for each in files.below(self.module / "src/main/java", ".java"):
+            packages.add(each.name.rpartition("/")[0].replace("/", "."))
+            if each.changed > since:
+                newer.append(f"{self._prefix()}src/main/java/{each.name}")
+        return newer, frozenset(packages)
+
+    def _newer_classes(self) -> Iterator[File]:
+        newest = next(iter(self._jars()), None)
+        if newest is None:
+            return
+        for each in files.below(self.module / "target/classes", ".class"):
+            if each.changed > newest.changed:
+                yield each
+
+    # -- names ------------------------------------------------------------------------------------
+
+    def _prefix(self) -> str:
+        """The module's folder below the project's, with its slash."""
+        name = self.module.relative_to(self.root).as_posix()
+        return "" if name == "." else f"{name}/"
+
+    def _source(self, entry: str) -> str:
+        return f"{self._prefix()}{RESOURCES}/{entry}"
+
+    def _poms(self) -> Iterator[File]:
+        """pom.xml of the module and of the folders above it, up to the project's."""
+        folder = self.module
+        while True:
+            if found := files.of(folder / maven.POM, self.root):
+                yield found
+            if folder == self.root or self.root not in folder.parents:
+                return
+            folder = folder.parent
+
+
+def plugin_of(settings: Settings, descriptor: str) -> Plugin | None:
+    """The plugin project that *descriptor* belongs to; None where no JAR is to be made of it."""
+    root = settings.root.resolve()
+    module = module_of(root, descriptor)
+    builds = any(
+        (module / each).is_file() for each in (maven.POM, "build.gradle", "build.gradle.kts")
+    )
+    in_resources = f"/{RESOURCES}/" in f"/{descriptor}"
+    if settings.jar is None and not (builds and in_resources):
+        return None
+    source = root / descriptor
+    if not source.name.removesuffix(".j2").endswith(".xml") or _is_remote(source):
+        return None
+    return Plugin(
+        root,
+        descriptor,
+        jar=settings.jar,
+        resources=settings.resources,
+        classes=settings.classes,
+    )
+
+
+def module_of(root: Path, descriptor: str) -> Path:
+    """The folder of the module whose resources *descriptor* is among; else the project's."""
+    before, found, _ = f"/{descriptor}".partition(f"/{RESOURCES}/")
+    return (root / before.lstrip("/")) if found else root
+
+
+def _is_remote(source: Path) -> bool:
+    content = of.path.read_bytes() if (of := files.of(source, source.parent)) else b""
+    return b"<remote-plugin-container" in content or b"<remote-app" in content
+
+
+def _content(file: File) -> bytes | Unfit:
+    if file.size > LARGEST:
+        return Unfit(f"is larger than {LARGEST >> 20} MB", "build a smaller JAR")
+    try:
+        return file.path.read_bytes()
+    except OSError as exc:
+        return Unfit(f"cannot be read: {(exc.strerror or str(exc)).lower()}", "is a build running?")
+
+
+def _not_now(reason: str, remedy: str) -> TargetUnavailable:
+    return TargetUnavailable(reason, remedy=remedy, code="B003")
+
+
+def _error(code: str, message: str, file: str, fix: str) -> Diagnostic:
+    return _diagnostic(code, Severity.ERROR, message, file, fix)
+
+
+def _warning(code: str, message: str, file: str, fix: str) -> Diagnostic:
+    return _diagnostic(code, Severity.WARNING, message, file, fix)
+
+
+def _remark(code: str, message: str, file: str, fix: str) -> Diagnostic:
+    return _diagnostic(code, Severity.INFO, message, file, fix)
+
+
+def _diagnostic(code: str, severity: Severity, message: str, file: str, fix: str) -> Diagnostic:
+    return Diagnostic(
+        code=code, severity=severity, message=message, position=Position(file), fix=fix
+    )

@@ -1,0 +1,240 @@
+"""The dashboard in Chromium, as a developer keeps it open."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from dashboard.house import house
+from processes import upm_dev
+from yarl import URL
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, BrowserContext, Page
+
+CHROMIUM = shutil.which("chromium")
+AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / ".cache" / "axe.min.js"))
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator["Browser"]:
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def context(browser: "Browser") -> AsyncIterator["BrowserContext"]:
+    context = await browser.new_context()
+    yield context
+    await context.close()
+
+
+async def opened(context: "BrowserContext", url: str, errors: list[str]) -> "Page":
+    """A page that is live; what its console says against it goes to *errors*."""
+    page = await context.new_page()
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    await page.goto(url)
+    return page
+
+
+async def live(page: "Page") -> None:
+    await page.locator("html[data-live=yes]").wait_for(timeout=5000)
+
+
+async def test_a_morning_of_edits(tmp_path: Path, context: "BrowserContext") -> None:
+    """An edit is shown confirmed without a reload; a broken one is laid over, and gone mended."""
+    errors: list[str] = []
+    async with house(tmp_path) as home:
+        page = await opened(context, home.dashboard, errors)
+        await live(page)
+        await page.evaluate("window.kept = true")
+        text = home.project.template_with("2.0")
+        home.project.save(text)
+        await page.get_by_text("confirmed r2").wait_for(timeout=5000)
+        assert await page.title() == "✓ r2 confirmed – upm-dev"
+
+        started = time.monotonic()
+        home.project.save(text.replace("{{ name }}", "{{ nmae }}"))
+        overlay = page.get_by_role("dialog")
+        await overlay.wait_for(timeout=5000)
+        assert time.monotonic() - started < 0.6
+        assert "atlassian-plugin.xml.j2:1:" in await overlay.inner_text()
+        assert "nmae" in await overlay.locator(".current").inner_text()
+
+        home.project.save(text.replace("2.0", "3.0"))
+        await overlay.wait_for(state="hidden", timeout=5000)
+        await page.get_by_text("confirmed r3").wait_for(timeout=5000)
+
+        home.project.save(text.replace("{{ name }}", "{{ nmae }}"))
+        await overlay.wait_for(timeout=5000)
+        await page.keyboard.press("Escape")
+        await overlay.wait_for(state="hidden", timeout=5000)
+        assert await page.evaluate("window.kept")
+    assert errors == [] or all("WebSocket" in each for each in errors)
+
+
+async def test_the_app_has_the_overlay(tmp_path: Path, context: "BrowserContext") -> None:
+    """Its own pages show it through the proxy, cannot read it, and load again with the app."""
+    errors: list[str] = []
+    async with house(tmp_path) as home:
+        page = await opened(context, f"{home.public}/hello", errors)
+        await page.get_by_role("heading", name="PAGE").wait_for()
+        frame = page.frame_locator("iframe[title=upm-dev]")
+        await frame.locator("html[data-live=yes]").wait_for(state="attached", timeout=5000)
+        text = home.project.template_with("2.0")
+        home.project.save(text.replace("{{ name }}", "{{ nmae }}"))
+        await frame.get_by_text("nmae").first.wait_for(timeout=5000)
+        assert (
+            await page.evaluate(
+                "(() => { try { return document.querySelector('iframe').contentWindow.document"
+                ".body.innerText } catch { return 'not to be read' } })()"
+            )
+            == "not to be read"
+        )
+        home.project.save(text)
+        await page.locator("iframe[title=upm-dev]").wait_for(state="hidden", timeout=5000)
+
+        app = home.project.root / "app.py"
+        app.write_text(app.read_text(encoding="utf-8").replace("PAGE", "ANOTHER"), encoding="utf-8")
+        await page.get_by_role("heading", name="ANOTHER").wait_for(timeout=15000)
+
+
+async def test_a_hostile_app_owns_nothing(tmp_path: Path, context: "BrowserContext") -> None:
+    """A script in the app's page can neither read the dashboard, act on it, nor listen to it."""
+    async with house(tmp_path) as home:
+        page = await opened(context, f"{home.public}/hello", [])
+        done = await page.evaluate(
+            """async (dashboard) => {
+                const out = {};
+                out.read = await fetch(dashboard + "/state").then(() => "read", () => "refused");
+                out.act = await fetch(dashboard + "/actions/unregister", {method: "POST",
+                    mode: "no-cors", body: new URLSearchParams({target: "jira", token: "x"})})
+                    .then((answer) => answer.type, () => "refused");
+                out.listen = await new Promise((resolve) => {
+                    const socket = new WebSocket(dashboard.replace("http", "ws") + "/live");
+                    socket.onopen = () => resolve("heard");
+                    socket.onerror = () => resolve("refused");
+                });
+                out.frame = await new Promise((resolve) => {
+                    const frame = document.createElement("iframe");
+                    frame.src = dashboard + "/"; frame.onload = () => setTimeout(() => {
+                        try { resolve(frame.contentDocument ? "blank" : "framed or refused"); }
+                        catch { resolve("framed or refused"); } }, 200);
+                    document.body.append(frame);
+                });
+                out.worker = await navigator.serviceWorker?.register(dashboard + "/static/live.js")
+                    .then(() => "registered", () => "refused");
+                return out;
+            }""",
+            home.dashboard,
+        )
+        assert done["read"] == "refused"
+        assert done["act"] in ("refused", "opaque")
+        assert done["listen"] == "refused"
+        assert done["worker"] == "refused"
+        inside = [each for each in page.frames if each.url == f"{home.dashboard}/"]
+        for frame in inside:
+            assert "upm-dev" not in await frame.evaluate("document.title")
+        assert not home.process.of("target", state="unregistered")
+
+
+async def test_callbacks_are_seen_and_replayed(tmp_path: Path, context: "BrowserContext") -> None:
+    """A forged one is shown as forged, with what was signed; a genuine one is sent once more."""
+    errors: list[str] = []
+    async with house(tmp_path) as home:
+        page = await opened(context, f"{home.dashboard}/?view=traffic&only=callbacks", errors)
+        await live(page)
+        async with aiohttp.ClientSession() as client:
+            await client.post(f"{home.public}/installed", json={"key": "com.acme.hello"})
+        forged = page.get_by_role("link").filter(has_text="forged")
+        await forged.wait_for(timeout=5000)
+        await forged.click()
+        await page.get_by_text("it is not signed").wait_for()
+
+        await page.get_by_role("link").filter(has_text="genuine").first.click()
+        await page.get_by_role("button", name="Replay to the app").click()
+        await page.get_by_role("link").filter(has_text="replay of c1").wait_for(timeout=5000)
+    assert not [each for each in errors if "WebSocket" not in each]
+
+
+async def test_nine_tabs(tmp_path: Path, context: "BrowserContext") -> None:
+    """All are live, and all hear of an edit."""
+    async with house(tmp_path) as home:
+        pages = [await opened(context, home.dashboard, []) for _ in range(9)]
+        for page in pages:
+            await live(page)
+        home.project.save(home.project.template_with("2.0"))
+        for page in pages:
+            await page.get_by_text("confirmed r2").wait_for(timeout=5000)
+        started = time.monotonic()
+        await home.process.stop(signal.SIGINT)
+        assert time.monotonic() - started < 3
+
+
+async def test_a_server_that_comes_back(tmp_path: Path, context: "BrowserContext") -> None:
+    """The page says that it is gone, and recovers by itself."""
+    async with house(tmp_path) as home:
+        page = await opened(context, home.dashboard, [])
+        await live(page)
+        await home.process.stop()
+        await page.get_by_text("upm-dev is not running any more").wait_for(timeout=5000)
+        public, dashboard = URL(home.public), URL(home.dashboard)
+        again = ("serve", home.project.root, "--target", home.host.url, "--trust", "--json")
+        ports = ("--port", str(public.port), "--dashboard-port", str(dashboard.port))
+        async with upm_dev(*again, *ports) as process:
+            await process.seen("target", state="confirmed", within=20)
+            await page.get_by_text("confirmed r1").wait_for(timeout=8000)
+            assert not await page.get_by_text("not running any more").is_visible()
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: .ci/axe fetches it from npm")
+async def test_everybody_can_use_it(tmp_path: Path, browser: "Browser") -> None:
+    """axe-core finds nothing serious, light and dark, wide and at 360 px; nothing overflows."""
+    async with house(tmp_path) as home:
+        async with aiohttp.ClientSession() as client:
+            await client.post(f"{home.public}/installed", json={"key": "com.acme.hello"})
+        found = []
+        for scheme, width in (("light", 1280), ("dark", 360)):
+            context = await browser.new_context(
+                color_scheme="dark" if scheme == "dark" else "light",
+                viewport={"width": width, "height": 800},
+                bypass_csp=True,
+            )
+            page = await context.new_page()
+            for path in ("/", "/?view=descriptor", "/?view=traffic&item=c1", "/?view=app"):
+                await page.goto(home.dashboard + path)
+                await page.add_script_tag(path=AXE)
+                result = await page.evaluate("axe.run()")
+                found += [
+                    (scheme, path, each["id"], each["nodes"][0]["html"][:200])
+                    for each in result["violations"]
+                    if each["impact"] in ("serious", "critical")
+                ]
+                assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            await context.close()
+    assert found == []
