@@ -184,16 +184,22 @@ def _jar(archive: zipfile.ZipFile, name: str, found: list[Diagnostic]) -> Jar:
             found.append(_diagnostic("S005", Severity.ERROR, words, name, "make it smaller"))
             continue
         descriptors[each] = data
-    labels: dict[str, frozenset[str]] | None = {}
-    for each in sorted(names):
+    return Jar(
+        name=name, names=names, descriptors=descriptors, manifest=manifest, labels=_labels(entries)
+    )
+
+
+def _labels(entries: _Entries) -> Mapping[str, frozenset[str]] | None:
+    """The keys of its .properties; None where they are too many: half would be misleading."""
+    labels: dict[str, frozenset[str]] = {}
+    for each in sorted(entries.names):
         if not each.endswith(".properties") or each.startswith("META-INF/"):
             continue
         data = entries.read(each)
-        if data is None:  # half of the labels would make the others look missing
-            labels = None
-            break
+        if data is None:
+            return None
         labels[each.removesuffix(".properties").replace("/", ".")] = property_names(data)
-    return Jar(name=name, names=names, descriptors=descriptors, manifest=manifest, labels=labels)
+    return labels
 
 
 def parse_manifest(data: bytes) -> dict[str, str]:
