@@ -79,7 +79,6 @@ class Serve:
         started: float,
         journal: Journal | None = None,
         permissions: Permissions = lambda _: (),
-        check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
         plugin: "Plugin | None" = None,
@@ -103,7 +102,6 @@ class Serve:
         self._started = started
         self._journal = journal
         self._permissions = permissions
-        self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
         self._plugin = plugin
@@ -191,7 +189,7 @@ class Serve:
         limits = Limits(
             task=max(settings.timeout, JAR_SECONDS) if self._plugin else settings.timeout,
             confirm=min(Limits().confirm, settings.timeout / 3),
-            check=self._check_every,
+            check=settings.check_every,
         )
         self._registrars = [
             Registrar(

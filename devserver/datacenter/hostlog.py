@@ -1,5 +1,6 @@
 """What a product logs about our app: read from where its log stood when the installation began."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,10 @@ LONGEST = 1024 * 1024
 """Bytes of a log that are looked at after an installation."""
 SHOWN = 20
 WIDTH = 500
-_GOES_ON = ("Caused by", "\tat ", "   at ", "\t... ")
+BEGINNING = 4
+"""Lines of a record that are shown: the message, the exception, two steps."""
+_RECORD = re.compile(r"^(?=\[?\d)", re.MULTILINE)
+"""Records begin with their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +55,14 @@ class HostLog:
 
 
 def _about(text: str, words: tuple[str, ...]) -> Iterator[str]:
-    """The lines that hold one of *words*; of a stack trace its causes, and its first steps."""
-    steps = 0
-    speaks = False
-    for line in text.splitlines():
-        goes_on = line.startswith(_GOES_ON)
-        if any(each in line for each in words) and not goes_on:
-            speaks, steps = True, 0
-        elif line.startswith("Caused by"):
-            steps = 0
-        elif not goes_on:
-            speaks = speaks and not line[:1].isdigit()
-            if not speaks or steps:
-                speaks = False
-                continue
-        if not speaks:
+    """The records that hold one of *words*: how they begin, and of a stack trace its causes."""
+    for record in _RECORD.split(text):
+        if not any(each in record for each in words):
             continue
-        steps += 1
-        if steps <= 3 or line.startswith("Caused by"):
-            yield line.replace("\t", "  ")[:WIDTH]
+        lines = record.splitlines()
+        for number, line in enumerate(lines):
+            if number < BEGINNING or line.startswith("Caused by"):
+                yield line.replace("\t", "  ")[:WIDTH]
 
 
 def _tail(file: Path, stood: int) -> str:

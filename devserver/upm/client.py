@@ -91,6 +91,8 @@ class Upm:
             token = answer.headers.get("upm-token")
             if answer.status == 200 and token:
                 return token
+            if warm and answer.status == 403:
+                return await self.token(limit=limit)  # a HEAD says no more than that
             if answer.status != 200 or answer.is_html:
                 raise self._wire.refused(answer)
         raise self._trouble(Call.TOKEN, Trouble.NO_TOKEN)
