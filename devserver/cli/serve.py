@@ -93,6 +93,7 @@ def serving(
         raise SettingsInvalid((descriptor,))
     redactor = Redactor()
     trusted = trust.allow(settings, questions.confirm())
+    settings = trust.believed(settings, trusted)
     prompt = questions.secret()
 
     def find(target: "Target") -> credentials.Credentials:

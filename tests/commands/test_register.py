@@ -226,6 +226,30 @@ async def test_nobody_hits_production_by_a_typo(project: Path, env: dict[str, st
     assert "s3cret" not in said + told
 
 
+@pytest.mark.parametrize("more", [(), ("--yes",), ("--trust",)])
+async def test_a_cloned_project_cannot_send_the_password_away(
+    project: Path, env: dict[str, str], more: tuple[str, ...]
+) -> None:
+    """Its `dev = true` for a host elsewhere is worth nothing until the user trusts it: no byte."""
+    (project / "upm-dev.toml").write_text(
+        '[app]\nvariables = { version = "1.0" }\n'
+        '[targets.evil]\nurl = "https://evil.example.com"\ndev = true\n'
+    )
+    # All that goes to a host elsewhere would come by the proxy.
+    async with scripted([], last=answer(502)) as proxy:
+        variables = {
+            **env,
+            "UPM_DEV_PASSWORD": "s3cret-of-the-test",
+            "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+        }
+        code, out, err = await run(
+            "register", project, "--port", "0", "--timeout", "1", *more, env=variables
+        )
+
+    assert (code, bool(proxy.requests)) == ((7, True) if more else (6, False)), out + err
+    assert ("TARGET-NOT-DEV" in out) is not bool(more)
+
+
 async def test_unregister_takes_ours_alone(
     host: SimulatedHost, project: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
