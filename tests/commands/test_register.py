@@ -384,6 +384,32 @@ async def test_a_task_that_nobody_follows_is_settled(project: Path, env: dict[st
     assert json.loads(out)["targets"][0]["ours"]
 
 
+async def test_diff_tells_what_a_target_has(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """Not installed, the same, another version: as UPM tells it, in words and as JSON."""
+    with (project / "upm-dev.toml").open("a") as settings:
+        settings.write(f'[targets.dev]\nurl = "{host.url}"\nuser = "admin"\n')
+
+    code, out, err = await run("diff", "target:dev", project, env=env)
+    assert (code, err) == (0, "")
+    assert "not installed" in out
+
+    assert (await register(project, "dev", env))[0] == 0
+    same = await run("diff", "target:dev", project, "--json", env=env)
+    toml = project / "upm-dev.toml"
+    toml.write_text(toml.read_text().replace("1.0", "1.1"))
+    code, out, err = await run("diff", "target:dev", project, env=env)
+    assert (code, err) == (0, "")
+    assert "1.0" in out
+    assert "1.1" in out
+    assert out.strip() not in json.loads(same[1])["difference"]
+
+    code, _, err = await run("diff", "target:nobody", project, env=env)
+    assert code == 2
+    assert "nobody" in err
+
+
 async def test_what_came_with_the_product_is_no_orphan(
     project: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
