@@ -194,6 +194,8 @@ class Target:
     variables: Mapping[str, Any] = field(default_factory=dict)
     dev: bool = False
     """The user said that this target may be written to without asking."""
+    ca_file: str | None = None
+    """PEM file of the authority that signed its certificate, trusted beside the system's own."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "variables", MappingProxyType(dict(self.variables)))

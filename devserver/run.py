@@ -27,7 +27,7 @@ from devserver import variables
 from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
 from devserver.commands import Do
-from devserver.companions import Companions
+from devserver.companions import Companions, Running
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
 from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
@@ -79,7 +79,6 @@ class Serve:
         started: float,
         journal: Journal | None = None,
         permissions: Permissions = lambda _: (),
-        check_every: float = Limits().check,
         trusted: bool = False,
         alone: bool = False,
         plugin: "Plugin | None" = None,
@@ -103,7 +102,6 @@ class Serve:
         self._started = started
         self._journal = journal
         self._permissions = permissions
-        self._check_every = check_every
         self._trusted = trusted
         self._alone = alone
         self._plugin = plugin
@@ -111,6 +109,9 @@ class Serve:
         self._redactor = redactor or Redactor()
         self.do: Do = lambda _: None
         """Where faces send what the user asks for."""
+        self.takes_commands = not alone
+        self.also: Running = []
+        """What faces have running in the same group."""
         self._code = INTERRUPTED
         self._patience: float | None = None
         """How long a target that still installs is waited for at the end; None: `limits.task`."""
@@ -188,7 +189,7 @@ class Serve:
         limits = Limits(
             task=max(settings.timeout, JAR_SECONDS) if self._plugin else settings.timeout,
             confirm=min(Limits().confirm, settings.timeout / 3),
-            check=self._check_every,
+            check=settings.check_every,
         )
         self._registrars = [
             Registrar(
@@ -251,7 +252,7 @@ class Serve:
                 quit=partial(self.end, INTERRUPTED),
             )
             running += beside.running()
-        return running
+        return [*running, *self.also]
 
     def _site(self, verifier: Verifier, base_url: str, beside: Companions | None) -> Site:
         """What the public port serves: all that is ours, and the app where there is one."""

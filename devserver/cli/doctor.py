@@ -24,9 +24,8 @@ GIT_SECONDS = 5
 @click.command
 @options.project
 @options.shared(
-    "target", "user", "port", "host", "public_url", "json", "trust", "timeout", "no_color"
+    "target", "user", "port", "host", "public_url", "json", "trust", "timeout", "no_color", "yes"
 )
-@consent.flags
 def command(project: Path, **given: object) -> None:
     """Look at PROJECT and its targets, check by check. Exit code 1 where one fails.
 
@@ -35,7 +34,7 @@ def command(project: Path, **given: object) -> None:
     import asyncio
 
     settings = options.settings_of(project, given)
-    permissions = consent.of(given, settings.targets, questions.confirm())
+    permissions = consent.of(settings, questions.confirm())
     shown: dict[str, list[Check]] = {"project": list(_project(settings))}
 
     def may_write(target: "Target") -> bool:

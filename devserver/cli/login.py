@@ -1,6 +1,6 @@
 """`upm-dev login`: put a target's secret into the keyring."""
 
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -40,12 +40,12 @@ def command(target: str, project: Path, token: bool, **given: object) -> None:
     user = BEARER if token else chosen.user or DEFAULT_USER
     # Made before the question: a secret that must not be sent need not be typed.
     Credentials(origin=origin(chosen.url), user=None if token else user, secret="")
-    prompt: Callable[[str], str] | None = questions.secret()
+    prompt = questions.secret()
     what = "Token" if token else f"Password of {user}"
     if prompt is not None:
         secret = prompt(f"{what} for {chosen.name} ({chosen.url})")
     else:
-        secret = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        secret = sys.stdin.readline().rstrip("\r\n")
     if not secret:
         raise UsageError("there was no secret", remedy="type it, or pipe it to upm-dev login")
     keyring.set_password(keyring_service(chosen), user, secret)

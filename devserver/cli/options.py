@@ -66,6 +66,32 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("--poll",),
         {"is_flag": True, "help": "Look for changes by polling: for file systems without events."},
     ),
+    "yes": (
+        ("--yes",),
+        {"is_flag": True, "help": "Write to targets that are not this machine, without asking."},
+    ),
+    "take_over": (
+        ("--take-over",),
+        {
+            "is_flag": True,
+            "help": "Replace an app, or a version, that upm-dev did not install.",
+        },
+    ),
+    "allow_key_change": (
+        ("--allow-key-change",),
+        {
+            "is_flag": True,
+            "help": "Install under another key when it changes, and remove the one before.",
+        },
+    ),
+    "check_every": (
+        ("--check-every",),
+        {
+            "type": float,
+            "metavar": "SECONDS",
+            "help": "Look whether targets still have what was installed (15).",
+        },
+    ),
     "timeout": (
         ("--timeout",),
         {"type": float, "metavar": "SECONDS", "help": "Limit for one installation (30)."},

@@ -47,8 +47,8 @@ With several targets that end differently: the first of 5, 6, 4, 7.
     "verbose",
     "quiet",
     "no_color",
+    *consent.FLAGS,
 )
-@consent.flags
 def command(project: Path, **given: object) -> None:
     """Register PROJECT's descriptor with its targets once, and wait for the proof.
 

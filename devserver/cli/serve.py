@@ -53,13 +53,8 @@ Examples:
     "verbose",
     "quiet",
     "no_color",
-)
-@consent.flags
-@click.option(
-    "--check-every",
-    type=click.FloatRange(min=0.1),
-    metavar="SECONDS",
-    help="Look whether targets still have what was installed (15).",
+    *consent.FLAGS,
+    "check_every",
 )
 def command(project: Path, **given: object) -> None:
     """Serve PROJECT's descriptor and register it with its targets on every save.
@@ -123,20 +118,18 @@ def serving(
         settings = _with_product(settings, plugin, str(given.get("user") or "admin"))
     sources = Sources(settings.root, descriptor, settings.variables_files, plugin)
     journal = Journal(default_path(), project=str(settings.root))
-    every = given.get("check_every")
     serve = Serve(
         settings,
         sources,
         find,
         started=_started(),
         journal=journal,
-        permissions=consent.of(given, settings.targets, questions.confirm()),
+        permissions=consent.of(settings, questions.confirm()),
         trusted=trusted,
         alone=alone,
         plugin=plugin,
         redactor=redactor,
         renew=None if alone else renew,
-        **({"check_every": every} if isinstance(every, float) else {}),
     )
     with ExitStack() as stack:
         stack.callback(journal.close)
@@ -198,9 +191,19 @@ def _faces(
         colour=colour,
         verbose=settings.verbose,
         quiet=settings.quiet,
+        keys=serve.takes_commands and _somebody_types(),
     )
-    faces.append(Screen(writer(sys.stdout), view, redactor))
+    screen = Screen(writer(sys.stdout), view, redactor)
+    faces.append(screen)
+    if view.keys:
+        from devserver.terminal.keys import Keys
+
+        serve.also.append(("keys", Keys(sys.stdin, screen, lambda: serve.do).run))
     return faces
+
+
+def _somebody_types() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and not os.environ.get("CI")
 
 
 def _started() -> float:

@@ -58,8 +58,14 @@ async def _remove(
     async with upms(settings) as found:
         by_url = {upm.target.url: upm for upm in found.values()}
         for entry in entries:
+            upm = by_url[entry.url]
             try:
-                await by_url[entry.url].uninstall(entry.key)
+                there = await upm.plugin(entry.key)
+                if there is not None and not there.user_installed:
+                    click.echo(f"{entry.target}: {entry.key} came with the product and stays")
+                    journal.gone(entry.url, entry.key)
+                    continue
+                await upm.uninstall(entry.key)
             except TargetError as error:
                 failed.update(each for each in WORST_FIRST if isinstance(error, each))
                 click.echo(f"{entry.target}: {entry.key} stays: {_told(error)}", err=True)

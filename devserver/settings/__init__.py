@@ -86,9 +86,16 @@ class Settings:
 
     timeout: float = 30.0
     """Seconds a target may take over one installation."""
+    check_every: float = 15.0
+    """Seconds between two looks whether a target still has what was installed."""
     poll: bool = False
     keep: bool = False
     trust: bool = False
+    yes: bool = False
+    """Targets that are not this machine may be written to."""
+    take_over: bool = False
+    """Apps that upm-dev did not install may be replaced."""
+    allow_key_change: bool = False
     json: bool = False
     open: bool = False
     verbose: int = 0
@@ -196,6 +203,7 @@ def _gather(
     root, named = _project(project, layers)
     layers.flags(flags)
     layers.environment(environ)
+    layers.root = root
     layers.dotenv(root)
     files.read(layers, root, files.SETTINGS_FILE)
     files.read(layers, root, files.PYPROJECT, ("tool", "upm-dev"))

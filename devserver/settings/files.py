@@ -9,10 +9,11 @@ from typing import Any
 from devserver import redact
 from devserver.model import Position
 from devserver.settings import toml
-from devserver.settings.layers import Given, Layers, Place
+from devserver.settings.layers import CANNOT_CONSENT, Given, Layers, Place
 from devserver.settings.table import (
     BY_NAME,
     BY_PLACE,
+    CONSENTS,
     IN_TARGET,
     PREFIX,
     TABLES,
@@ -146,10 +147,9 @@ class _File:
             )
         elif homes := [there for there, each in BY_PLACE if each == key]:
             self._note("C002", f"[{where}] has no {key}", path, f"move it below [{homes[0]}]")
-        elif key == "trust":
-            self._note(
-                "C013", "a project cannot trust itself", path, "give --trust on the command line"
-            )
+        elif setting is not None and setting.name in CONSENTS:
+            fix = f"give --{setting.key} on the command line"
+            self._note("C013", CANNOT_CONSENT[setting.name], path, fix)
         elif meant := near(key, known):
             self._note("C002", f"[{where}] has no {key}", path, f"did you mean {meant}?")
         elif setting is not None and setting.flag:

@@ -17,6 +17,7 @@ from devserver.settings import dotenv, toml
 from devserver.settings.table import (
     BY_NAME,
     BY_VARIABLE,
+    CONSENTS,
     PREFIX,
     Setting,
     Wrong,
@@ -27,6 +28,10 @@ from devserver.settings.table import (
 COMMAND_LINE = "command line"
 ENVIRONMENT = "environment"
 DOTENV = ".env"
+CANNOT_CONSENT = {
+    name: "a project cannot " + ("trust itself" if name == "trust" else "agree in your place")
+    for name in CONSENTS
+}
 
 
 class Place(Enum):
@@ -56,6 +61,8 @@ class Layers:
     def __init__(self, *, placed: bool = False) -> None:
         """*placed*: whether to find out where in the settings files everything stands."""
         self.placed = placed
+        self.root = Path()
+        """The project's folder, once it is known."""
         self.given: dict[str, list[Given]] = {}
         self.targets: dict[str, dict[str, Given]] = {}
         self.diagnostics: list[Diagnostic] = []
@@ -112,12 +119,13 @@ class Layers:
                     f"write it as {line.name}=value; close what you quote",
                 )
                 continue
-            if line.name == f"{PREFIX}TRUST":
+            setting = BY_VARIABLE.get(line.name)
+            if setting is not None and setting.name in CONSENTS:
                 self.note(
                     "C013",
-                    "a project cannot trust itself",
+                    CANNOT_CONSENT[setting.name],
                     position,
-                    "give --trust on the command line, or set the name in the environment",
+                    f"give --{setting.key} on the command line, or set the name in the environment",
                 )
                 continue
             self._variable(line.name, line.value, Place.DOTENV, position)

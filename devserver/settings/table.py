@@ -158,6 +158,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("public_url", str, "server", _url),
     Setting("allowed_hosts", list, "server", tuple, flag=False),
     Setting("timeout", float, "server", _seconds),
+    Setting("check_every", float, "server", _seconds),
     Setting("poll", bool, "server"),
     Setting("keep", bool, "server"),
     Setting("open", bool, "server"),
@@ -171,11 +172,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("target", list),
     Setting("user", str),
     Setting("trust", bool),
+    Setting("yes", bool),
+    Setting("take_over", bool),
+    Setting("allow_key_change", bool),
     Setting("json", bool),
     Setting("verbose", int, None, _verbose),
     Setting("quiet", bool),
     Setting("no_color", bool),
 )
+CONSENTS = ("trust", "yes", "take_over", "allow_key_change")
+"""What only the user can say: no file of the project may, `.env` included."""
 BY_NAME: Mapping[str, Setting] = {each.name: each for each in SETTINGS}
 BY_VARIABLE: Mapping[str, Setting] = {each.variable: each for each in SETTINGS if each.flag}
 BY_PLACE: Mapping[tuple[str, str], Setting] = {
@@ -186,6 +192,7 @@ IN_TARGET: Mapping[str, type] = {
     "user": str,
     "variables": dict,
     "dev": bool,
+    "ca-file": str,
     "password-command": str,
 }
 TABLES = ("app", "server", "targets", "validate")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from devserver import addresses, redact
@@ -75,6 +76,15 @@ def _named(layers: Layers, name: str) -> Target | None:
     rest: dict[str, Any] = {
         key: given[key].value for key in ("user", "variables", "dev") if key in given
     }
+    if (authority := given.get("ca-file")) is not None:
+        rest["ca_file"] = str(layers.root / Path(authority.value).expanduser())
+        if not Path(rest["ca_file"]).is_file():
+            layers.note(
+                "C009",
+                f"{authority.label}: there is no file {rest['ca_file']}",
+                authority.position,
+                "name the PEM file of the authority, relative to the project's folder",
+            )
     return Target(name=name, url=address.url, **rest)
 
 

@@ -9,9 +9,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 ROOT = "/rest/plugins/1.0"
+LONGEST_MS = 60_000
 _ALIASES = (ROOT, "/rest/plugins/latest")
+_IN_PATHS = "/%-._~!$&'()*+,;=:@"
 POLL_MS = 200
 """What ACE waits where a target names no delay (upm-protocol.md §2.3)."""
 
@@ -96,7 +99,7 @@ def document(body: bytes) -> dict[str, Any] | None:
     for candidate in (text, html.unescape(text)):
         try:
             value = json.loads(candidate)
-        except ValueError:
+        except (ValueError, RecursionError):  # the second: nested without end
             continue
         if isinstance(value, dict):
             return value
@@ -114,7 +117,7 @@ def relative(link: str) -> str | None:
     for root in _ALIASES:
         _, found, rest = path.partition(f"{root}/")
         if found and ".." not in rest.split("/"):
-            return rest
+            return quote(rest, safe=_IN_PATHS)
     return None
 
 
@@ -161,14 +164,14 @@ def plugin(body: Mapping[str, Any]) -> Plugin | None:
     modules = body.get("modules")
     version = body.get("version")
     return Plugin(
-        key=key,
+        key=printable(key),
         name=_text(body.get("name")),
-        version=version if isinstance(version, str) else None,
+        version=printable(version) if isinstance(version, str) else None,
         enabled=body.get("enabled") is not False,
         description=_text(body.get("description")),
         user_installed=body.get("userInstalled") is not False,
         vendor=_text(_mapping(body.get("vendor")).get("name")),
-        restart=restart if isinstance(restart, str) and restart not in ("", "none") else None,
+        restart=None if restart in ("", "none") else _text(restart) or None,
         modules=tuple(
             Module(_text(each.get("key")), each.get("enabled") is not False)
             for each in (modules if isinstance(modules, list) else ())
@@ -229,7 +232,7 @@ def _delay(body: Mapping[str, Any]) -> int:
     for name in ("pingAfter", "pollDelay"):
         value = body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return int(value)
+            return int(min(value, LONGEST_MS))  # JSON as Python reads it knows Infinity
     return POLL_MS
 
 
@@ -238,4 +241,12 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return printable(value) if isinstance(value, str) else ""
+
+
+def printable(text: str) -> str:
+    """*text* without what a terminal would obey: targets may say anything."""
+    return "".join(
+        each if each.isprintable() or each.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for each in text
+    )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from devserver.errors import CredentialsRejected, TargetError, TargetRefused, TargetUnavailable
+from devserver.upm import answers
 
 
 class Call(StrEnum):
@@ -172,9 +173,9 @@ def error(
         {
             "call": _WORDS[refusal.call],
             "status": str(refusal.status),
-            "sub_code": refusal.sub_code,
-            "detail": hide(detail(refusal)),
-            "location": hide(refusal.headers.get("location", "no Location")),
+            "sub_code": answers.printable(refusal.sub_code),
+            "detail": answers.printable(hide(detail(refusal))),
+            "location": answers.printable(hide(refusal.headers.get("location", "no Location"))),
             **facts,
         }
     )

@@ -13,8 +13,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from devserver.addresses import is_this_machine
-from devserver.errors import TargetError
-from devserver.upm.answers import ROOT, Failed, Running
+from devserver.errors import TargetError, TargetRefused
+from devserver.upm.answers import ROOT, Failed, Outcome, Running, Task
 from devserver.upm.blame import address_hint
 from devserver.upm.causes import Call
 from devserver.upm.client import PLUGINS, Upm
@@ -63,12 +63,17 @@ async def checkup(upm: Upm, *, probe: "tuple[str, Probe] | None" = None) -> Asyn
         if check.level is Level.FAILURE:
             return
     yield _proxy(upm)
+    if upm.wire.proxy is None:  # else only the proxy knows
+        async for check in _line(upm):
+            yield check
+            if check.level is Level.FAILURE:
+                return
     try:
         answer = await upm.wire.ask(Call.STATUS, "GET", "/status", anonymous=True)
     except TargetError as error:
-        yield failed("connection", error)
+        yield failed("HTTP", error)
         return
-    yield Check("connection", Level.OK, f"{upm.target.url} answers")
+    yield Check("HTTP", Level.OK, f"{upm.target.url} answers")
     state = (answer.document or {}).get("state")
     if isinstance(state, str):
         level = Level.OK if state == "RUNNING" else Level.WARNING
@@ -80,7 +85,14 @@ async def checkup(upm: Upm, *, probe: "tuple[str, Probe] | None" = None) -> Asyn
         yield await _blamed(upm, error)
         return
     yield Check("credentials", Level.OK, f"{upm.credentials} may manage apps")
-    async for check in _host(upm):
+    how = "passwords" if upm.credentials.user is not None else "tokens"
+    yield Check("web sudo", Level.OK, f"not asked for: requests with {how} are exempt from it")
+    takes_jars = None
+    if probe is not None:
+        check = await _upload(upm)
+        takes_jars = check.level is Level.OK
+        yield check
+    async for check in _host(upm, takes_jars):
         yield check
     if probe is not None:
         yield await _reach(upm, *probe)
@@ -96,6 +108,41 @@ async def _name(upm: Upm) -> Check | None:
         return Check("name", Level.FAILURE, f"{host} cannot be resolved", remedy)
     addresses = sorted({str(each[4][0]) for each in found})
     return Check("name", Level.OK, f"{host} is {', '.join(addresses)}")
+
+
+async def _line(upm: Upm) -> AsyncIterator[Check]:
+    """TCP and, with https, TLS: one after the other, so that it is seen which one fails."""
+    wire = upm.wire
+    try:
+        await wire.connect()
+    except TargetError as error:
+        yield failed("TCP", error)
+        return
+    yield Check("TCP", Level.OK, f"something listens on {wire.base.host}:{wire.base.port}")
+    if wire.base.scheme != "https":
+        return
+    try:
+        await wire.shake_hands()
+    except TargetError as error:
+        yield failed("TLS", error)
+        return
+    yield Check("TLS", Level.OK, "its certificate is trusted")
+
+
+async def _upload(upm: Upm) -> Check:
+    """Whether JARs may be uploaded, asked with an empty one, which no host can install."""
+    try:
+        task = await upm.upload(b"", "upm-dev-probe.jar", await upm.token())
+        async with asyncio.timeout(REACH):
+            await _end(upm, task)
+    except TimeoutError:
+        pass  # it took the file, which is all that was asked
+    except TargetRefused as error:
+        if error.code == "UPM403-UPLOAD-DISABLED":
+            return Check("upload", Level.WARNING, error.reason, error.remedy, error.code)
+    except TargetError as error:
+        return Check("upload", Level.WARNING, error.reason, error.remedy, error.code)
+    return Check("upload", Level.OK, "switched on: JARs are looked at")
 
 
 def _proxy(upm: Upm) -> Check:
@@ -142,11 +189,11 @@ async def _blamed(upm: Upm, error: TargetError) -> Check:
     return failed("UPM", error)
 
 
-async def _host(upm: Upm) -> AsyncIterator[Check]:
+async def _host(upm: Upm, takes_jars: bool | None) -> AsyncIterator[Check]:
     try:
         listed = {each.key: each for each in await upm.plugins()}
         yield _version(listed[UPM_KEY].version if UPM_KEY in listed else None)
-        yield _kinds(any(key in listed for key in CONNECT_KEYS))
+        yield _kinds(any(key in listed for key in CONNECT_KEYS), takes_jars)
         answer = await upm.wire.ask(
             Call.SETTINGS,
             "GET",
@@ -180,11 +227,13 @@ def _version(version: str | None) -> Check:
     return Check("UPM", Level.OK, f"version {version}")
 
 
-def _kinds(connect: bool) -> Check:
-    if connect:
-        return Check("kinds", Level.OK, "takes Connect descriptors, XML plugins and JARs")
-    message = "takes XML plugins (Jira, Confluence, Bamboo) and JARs; no Connect is listed"
-    return Check("kinds", Level.OK, message)
+def _kinds(connect: bool, takes_jars: bool | None) -> Check:
+    """Which kinds of descriptor the host takes; *takes_jars* is None where nobody has asked it."""
+    jars = {True: " and JARs", False: ", no JARs", None: "; JARs where upload is switched on"}
+    xml = "XML plugins (on Jira, Confluence and Bamboo)"
+    said = f"takes Connect descriptors, {xml}" if connect else f"takes {xml}"
+    more = "" if connect else "; no Connect is listed"
+    return Check("kinds", Level.OK, said + jars[takes_jars] + more)
 
 
 class Probe:
@@ -216,15 +265,20 @@ class Probe:
         return True
 
 
+async def _end(upm: Upm, task: Task) -> Outcome:
+    outcome = await upm.poll(task)
+    while isinstance(outcome, Running):
+        await asyncio.sleep(0.1)
+        outcome = await upm.poll(task)
+    return outcome
+
+
 async def _reach(upm: Upm, address: str, probe: Probe) -> Check:
     uri = f"{address.rstrip('/')}/upm-dev-probe.xml"
     try:
         task = await upm.install(uri, await upm.token(), "upm-dev probe")
         async with asyncio.timeout(REACH):
-            outcome = await upm.poll(task)
-            while isinstance(outcome, Running):
-                await asyncio.sleep(0.1)
-                outcome = await upm.poll(task)
+            outcome = await _end(upm, task)
     except TargetError as error:
         return failed("way back", error)
     except TimeoutError:

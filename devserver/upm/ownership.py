@@ -104,9 +104,11 @@ class Ownership:
                 "installed, then the old one removed",
                 code="KEY-CHANGED",
             )
-        if Permission.TAKE_OVER not in self._permissions and not self._is_noted(key):
+        known = Permission.TAKE_OVER in self._permissions or self._is_noted(key)
+        if self._adopts or not known:
             there = await self._upm.plugin(key)
-            if there is not None and not (self._adopts and is_this_machine(self._target.url)):
+            near = self._adopts and is_this_machine(self._target.url)
+            if there is not None and not known and not near:
                 raise self._not_ours(there)
             if there is not None and not there.user_installed:
                 self._shipped.add(key)

@@ -4,6 +4,7 @@ Nothing above this module mentions an exception of aiohttp. Credentials go to th
 origin and nowhere else; redirects are never followed; every read is bounded in time and size.
 """
 
+import asyncio
 import base64
 import os
 import ssl
@@ -19,7 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from devserver import __version__, redact
-from devserver.errors import TargetError, TargetUnavailable
+from devserver.errors import TargetError, TargetUnavailable, UsageError
 from devserver.model import Target
 from devserver.traffic import Exchange, Message, Tell, Way, message
 from devserver.upm import answers, causes
@@ -34,6 +35,7 @@ BODY_LIMIT = 16_000_000
 """Bytes of an answer: the list of a large Jira is about one megabyte."""
 REQUEST_LIMIT = 30.0
 CONNECT_LIMIT = 10.0
+KNOCK_LIMIT = 5.0
 POOL = 100
 """Connections of one process, to all targets together."""
 
@@ -64,16 +66,15 @@ class Answer:
 
 
 @asynccontextmanager
-async def connections(*, ca_file: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+async def connections() -> AsyncIterator[aiohttp.ClientSession]:
     """One pool of connections for all targets, while the block runs.
 
     Cookies are kept per target, not here: cookies know no port, and two products on localhost would
     take each other's session away. Nor is `trust_env` used: aiohttp would look into netrc on every
-    request, and refuse ours where it finds an entry. *ca_file* is trusted beside the system's own.
+    request, and refuse ours where it finds an entry. What the system trusts is trusted, or what
+    SSL_CERT_FILE says.
     """
     context = ssl.create_default_context()
-    if ca_file:
-        context.load_verify_locations(ca_file)
     connector = aiohttp.TCPConnector(limit=POOL, ssl=context, keepalive_timeout=120.0)
     async with aiohttp.ClientSession(
         connector=connector,
@@ -102,9 +103,37 @@ class Wire:
         self._session = session
         self._cookies = aiohttp.CookieJar(unsafe=True)
         self.limit = limit
+        self._trusted: dict[str, Any] = {"ssl": _trusting(target)} if target.ca_file else {}
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
         """Hears of each exchange."""
+
+    async def connect(self) -> None:
+        """Open a connection to the target's port, TCP alone, and close it. Raises TargetError."""
+        await self._knock(None)
+
+    async def shake_hands(self) -> None:
+        """Open a TLS connection to the target's port, and close it. Raises TargetError."""
+        await self._knock(self._trusted.get("ssl") or ssl.create_default_context())
+
+    async def _knock(self, tls: ssl.SSLContext | None) -> None:
+        host, port = self.base.host or "", self.base.port or 80
+        try:
+            async with asyncio.timeout(KNOCK_LIMIT):
+                _, writer = await asyncio.open_connection(host, port, ssl=tls)
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is the first
+            match error:
+                case ssl.SSLCertVerificationError():
+                    trouble = Trouble.CERTIFICATE
+                case ssl.SSLError():
+                    trouble = Trouble.TLS
+                case TimeoutError() if tls is None:
+                    trouble = Trouble.UNREACHABLE
+                case _:
+                    trouble = Trouble.TLS if tls else Trouble.REFUSED
+            text = str(error) or "no answer to the handshake"
+            raise self.explained(Refusal(call=Call.STATUS, trouble=trouble, text=text)) from error
+        writer.transport.abort()
 
     @property
     def proxy(self) -> URL | None:
@@ -154,6 +183,7 @@ class Wire:
                 data=data,
                 timeout=timeout,
                 allow_redirects=False,
+                **self._trusted,
                 **self._proxy,
             ) as response:
                 if response.cookies and not anonymous:
@@ -243,6 +273,19 @@ class Wire:
             if trouble in (Trouble.RESET, Trouble.TIMEOUT, Trouble.CUT):
                 raise AnswerLost(told.reason, remedy=told.remedy, code=told.code) from error
             raise told from error
+
+
+def _trusting(target: Target) -> ssl.SSLContext:
+    """Trust in the target's own authority beside the system's. Raises UsageError."""
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(target.ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(
+            f"the ca-file of {target.name}, {target.ca_file}, is no certificate in PEM: {error}",
+            remedy="it begins with -----BEGIN CERTIFICATE-----; openssl x509 -in FILE turns others",
+        ) from error
+    return context
 
 
 def _trouble(error: Exception) -> Trouble:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from processes import environment, upm_dev
 from upm.scripted import HANG, RESET, accepted, answer, scripted
 
 from devserver.simulator import Fault, SimulatedHost, simulated_host
+from devserver.upm.journal import Journal
 
 KEY = "com.example.hello"
 TEMPLATE = """<atlassian-plugin key="com.example.hello" name="Hello" plugins-version="2">
@@ -136,7 +138,7 @@ async def test_an_unavailable_target_is_four(
 ) -> None:
     """After --timeout, with what it met."""
     async with scripted([], last=last) as dead:
-        code, said = await register(project, dead.url, env, "--timeout", "1.5")
+        code, said = await register(project, dead.url, env, "--timeout", "1")
 
     assert code == 4, said
 
@@ -311,9 +313,11 @@ async def test_doctor_finds_a_healthy_host_healthy(
 
     assert code == 0, out + err
     assert checks["way back"]["level"] == "ok"
-    assert {"name", "proxy", "connection", "clock", "credentials", "UPM", "safe mode"} <= set(
-        checks
-    )
+    assert list(checks)[-13:] == [
+        "name", "proxy", "TCP", "HTTP", "product", "clock", "credentials", "web sudo", "upload",
+        "UPM", "kinds", "safe mode", "way back",
+    ]  # fmt: skip
+    assert "XML plugins" in checks["kinds"]["message"]
     assert not host.state.plugins.get(KEY)
 
 
@@ -371,10 +375,59 @@ async def test_a_task_that_nobody_follows_is_settled(project: Path, env: dict[st
     """A host that accepts and then answers nothing: 4, and the journal remembers."""
     answers = [answer(200, upm_token="1"), answer(404), accepted()]
     async with scripted(answers, last=HANG) as slow:
-        code, said = await register(project, slow.url, env, "--timeout", "1.5")
+        code, said = await register(project, slow.url, env, "--timeout", "1")
         _, out, _ = await run(
             "status", project, "--json", "--target", slow.url, "--timeout", "1", env=env
         )
 
     assert code == 4, said
     assert json.loads(out)["targets"][0]["ours"]
+
+
+async def test_diff_tells_what_a_target_has(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """Not installed, the same, another version: as UPM tells it, in words and as JSON."""
+    with (project / "upm-dev.toml").open("a") as settings:
+        settings.write(f'[targets.dev]\nurl = "{host.url}"\nuser = "admin"\n')
+
+    code, out, err = await run("diff", "target:dev", project, env=env)
+    assert (code, err) == (0, "")
+    assert "not installed" in out
+
+    assert (await register(project, "dev", env))[0] == 0
+    same = await run("diff", "target:dev", project, "--json", env=env)
+    toml = project / "upm-dev.toml"
+    toml.write_text(toml.read_text().replace("1.0", "1.1"))
+    code, out, err = await run("diff", "target:dev", project, env=env)
+    assert (code, err) == (0, "")
+    assert "1.0" in out
+    assert "1.1" in out
+    assert out.strip() not in json.loads(same[1])["difference"]
+
+    code, _, err = await run("diff", "target:nobody", project, env=env)
+    assert code == 2
+    assert "nobody" in err
+
+
+async def test_what_came_with_the_product_is_no_orphan(
+    project: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    """Whatever the journal says of it: it is asked whose it is before anything is removed."""
+    shipped = answer(200, json.dumps({"key": KEY, "version": "1", "userInstalled": False}))
+    async with scripted([], last=shipped) as host:
+        journal = Journal(tmp_path / "state" / "upm-dev" / "journal.sqlite", project="/elsewhere")
+        journal.note("jira", host.url, KEY, "0" * 64)
+        # Its process is over: nobody has this number.
+        with sqlite3.connect(journal.path) as database:
+            database.execute("UPDATE installed SET pid = 4194305")
+        code, out, err = await run(
+            "unregister", project, "--orphans", "--target", host.url, env=env
+        )
+        left = journal.entries()
+        journal.close()
+
+    assert code == 0, err
+    assert "came with the product" in out
+    assert [each.line.partition(" ")[0] for each in host.requests] == ["GET"]
+    assert left == ()

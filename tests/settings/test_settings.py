@@ -502,3 +502,45 @@ def check_no_crash(text: str, read: Callable[[Path], Settings]) -> None:
             lines = text.split("\n")
             for each in invalid.diagnostics:
                 assert 0 <= each.position.line <= len(lines)
+
+
+@pytest.mark.parametrize("name", ["yes", "take_over", "allow_key_change"])
+def test_a_project_cannot_agree_in_the_users_place(project: Path, name: str) -> None:
+    """Consents come by flag or from the environment, from no file of the project."""
+    variable = f"UPM_DEV_{name.upper()}"
+    assert getattr(load(project, {}, {variable: "1"}), name)
+    assert getattr(load(project, {name: True}, {}), name)
+    (project / ".env").write_text(f"{variable}=1\n")
+    with pytest.raises(SettingsInvalid) as caught:
+        load(project, {}, {})
+
+    assert caught.value.code == "C013"
+    assert not getattr(load_without_dotenv(project), name)
+
+
+def load_without_dotenv(project: Path) -> Settings:
+    (project / ".env").unlink()
+    return load(project, {}, {})
+
+
+def test_check_every_is_a_setting(project: Path) -> None:
+    """Flag, environment and file; no time at all is none."""
+    assert load(project, {}, {}).check_every == 15
+    (project / "upm-dev.toml").write_text("[server]\ncheck-every = 3\n")
+    assert load(project, {}, {}).check_every == 3
+    assert load(project, {}, {"UPM_DEV_CHECK_EVERY": "4.5"}).check_every == 4.5
+    with pytest.raises(SettingsInvalid):
+        load(project, {"check_every": -1.0}, {})
+
+
+def test_a_ca_file_is_the_projects(project: Path) -> None:
+    """Relative to the project's folder; one that is not there is told with its line."""
+    settings = '[targets.jira]\nurl = "https://jira.example"\nca-file = "ca.pem"\n'
+    (project / "upm-dev.toml").write_text(settings)
+    with pytest.raises(SettingsInvalid) as caught:
+        load(project, {}, {})
+    assert "upm-dev.toml:3" in str(caught.value)
+    (project / "ca.pem").write_text("x")
+
+    (target,) = load(project, {}, {}).targets
+    assert target.ca_file == str(project / "ca.pem")

@@ -108,3 +108,27 @@ def test_plugins() -> None:
 def test_an_identity_that_is_none(body: bytes) -> None:
     """Half of one, none at all, or one that would have us read a file."""
     assert answers.identity(body) is None
+
+
+def test_what_no_host_would_say() -> None:
+    """Nested without end, delays without end, entries that are none: read as nothing."""
+    assert answers.document(b'{"a":' + b"[" * 200_000) is None
+    running = answers.progress({"status": {"done": False}, "pingAfter": float("inf")})
+    assert isinstance(running, answers.Running)
+    assert running.ping_after_ms == answers.LONGEST_MS
+    assert answers.plugins({"plugins": [True, "x", {"key": "a"}]}) == (answers.Plugin(key="a"),)
+
+
+def test_terminals_are_not_told_what_to_do() -> None:
+    """Escape sequences in what a target says are shown as what they are: nothing."""
+    plugin = answers.plugin(
+        {"key": "a", "version": "\x1b[2J1", "vendor": {"name": "\x1b]0;me\x07"}}
+    )
+
+    assert plugin is not None
+    assert "\x1b" not in f"{plugin.version}{plugin.vendor}"
+
+
+def test_links_cannot_change_the_request() -> None:
+    """A line break in a link stays part of the path."""
+    assert answers.relative("/rest/plugins/1.0/a\r\nX: y") == "a%0D%0AX:%20y"

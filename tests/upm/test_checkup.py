@@ -1,12 +1,16 @@
 """What the doctor sees of one target, byte by byte."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import pytest
 from upm.scripted import answer, scripted, token, upm_of
 
-from devserver.upm.checkup import UPM_KEY, Check, Level, checkup
+from devserver.simulator import simulated_host
+from devserver.simulator.profile import load_profile
+from devserver.upm.checkup import UPM_KEY, Check, Level, Probe, checkup
 
 
 def status(state: str = "RUNNING", *, ahead: float = 0.0) -> bytes:
@@ -79,3 +83,45 @@ async def test_a_list_that_is_refused() -> None:
     found = await checks(status(), token(), answer(503))
 
     assert found["UPM"].code == "UPM503-STARTING"
+
+
+async def test_one_line_for_each_step_of_the_way() -> None:
+    """Name, TCP, TLS: what fails is told by itself, and ends the looking."""
+    async with (
+        simulated_host(port=0) as plain,
+        upm_of(plain.url.replace("http:", "https:")) as upm,
+    ):
+        speaks_no_tls = [check async for check in checkup(upm)]
+    async with upm_of("http://localhost:1/jira") as upm:
+        nobody_there = [check async for check in checkup(upm)]
+
+    assert [(each.name, each.level.value) for each in speaks_no_tls] == [
+        ("name", "ok"),
+        ("proxy", "ok"),
+        ("TCP", "ok"),
+        ("TLS", "failure"),
+    ]
+    assert speaks_no_tls[-1].code == "NET-TLS"
+    assert "http://" in speaks_no_tls[-1].remedy
+    assert [each.name for each in nobody_there] == ["name", "proxy", "TCP"]
+    assert nobody_there[-1].code == "NET-CONNECTION-REFUSED"
+
+
+@pytest.mark.parametrize("upload", [True, False])
+async def test_whether_jars_are_taken(upload: bool) -> None:
+    """Asked with an empty one; where upload is off, the switch is named and JARs are left out."""
+    profile = replace(load_profile("dc"), upload=upload)
+    async with (
+        simulated_host(port=0, profile=profile) as host,
+        upm_of(host.url, secret="admin") as upm,
+    ):
+        probe = Probe()
+        found = {
+            each.name: each async for each in checkup(upm, probe=("http://localhost:1", probe))
+        }
+        plugins = await upm.plugins()
+
+    assert found["upload"].level is (Level.OK if upload else Level.WARNING)
+    assert ("-Dupm.plugin.upload.enabled=true" in found["upload"].remedy) is not upload
+    assert ("no JARs" in found["kinds"].message) is not upload
+    assert not [each for each in plugins if "probe" in each.key]

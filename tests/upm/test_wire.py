@@ -1,12 +1,22 @@
 """The wire: proxies of the environment, a body without end, and where credentials go."""
 
+import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from upm.scripted import answer, scripted, token, upm_of
 
 from devserver.credentials import Credentials
-from devserver.errors import TargetUnavailable
+from devserver.errors import TargetUnavailable, UsageError
 from devserver.model import Target
 from devserver.upm import wire
+from devserver.upm.client import Upm
 from devserver.upm.wire import Wire, connections
 
 URL = "http://jira.localhost:2990/jira"
@@ -59,8 +69,89 @@ async def test_a_proxy_is_used_and_told_who_we_are(monkeypatch: pytest.MonkeyPat
     assert proxy.requests[0].headers["proxy-authorization"].startswith("Basic ")
 
 
-async def test_a_certificate_authority_of_ones_own_has_to_be_one() -> None:
-    """A file that is none is an error at once, not at the first request."""
-    with pytest.raises(OSError, match=r"."):
-        async with connections(ca_file="/nowhere/ca.pem"):
-            pass
+class Secured:
+    """A UPM behind TLS, with a certificate for localhost that its own authority signed."""
+
+    def __init__(self, folder: Path, *, name: str = "localhost", days: int = 1) -> None:
+        now = datetime.now(UTC)
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=10))
+            .not_valid_after(now + timedelta(days=days))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        self.ca_file = folder / "ca.pem"
+        self.ca_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        private = folder / "key.pem"
+        private.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.load_cert_chain(self.ca_file, private)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(token("9"))
+        await writer.drain()
+        writer.close()
+
+    async def token(self, *, ca_file: Path | None = None) -> str:
+        """A token of this UPM, asked for by a target with this *ca_file*."""
+        server = await asyncio.start_server(self.serve, "localhost", 0, ssl=self.context)
+        origin = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        target = Target(name="jira", url=origin, ca_file=str(ca_file) if ca_file else None)
+        who = Credentials(origin=origin, user="admin", secret="x")
+        async with server, connections() as session:
+            return await Upm(session, target, who, limit=5.0).token()
+
+
+async def test_a_certificate_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused with the way out; trusted by the target's ca-file, or by SSL_CERT_FILE."""
+    host = Secured(tmp_path)
+    with pytest.raises(TargetUnavailable) as caught:
+        await host.token()
+
+    assert caught.value.code == "NET-CERTIFICATE-SELF-SIGNED"
+    assert "signed by itself" in caught.value.reason
+    assert "[targets.jira]" in caught.value.remedy
+    assert await host.token(ca_file=host.ca_file) == "9"
+    monkeypatch.setenv("SSL_CERT_FILE", str(host.ca_file))
+    assert await host.token() == "9"
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "code"),
+    [
+        ("jira.example", 1, "NET-CERTIFICATE-NAME"),
+        ("localhost", -1, "NET-CERTIFICATE-EXPIRED"),
+    ],
+)
+async def test_a_certificate_that_is_wrong(tmp_path: Path, name: str, days: int, code: str) -> None:
+    """Trusted, but for another name or another day: each has its own word."""
+    host = Secured(tmp_path, name=name, days=days)
+    with pytest.raises(TargetUnavailable) as caught:
+        await host.token(ca_file=host.ca_file)
+
+    assert caught.value.code == code
+
+
+async def test_a_ca_file_has_to_be_one(tmp_path: Path) -> None:
+    """A file that is none is said at once, not at the first request."""
+    host = Secured(tmp_path)
+    host.ca_file.write_text("nothing of the kind")
+    with pytest.raises(UsageError) as caught:
+        await host.token(ca_file=host.ca_file)
+
+    assert str(host.ca_file) in caught.value.reason
