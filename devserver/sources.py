@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from devserver import git
 from devserver.descriptor.references import references
 from devserver.descriptor.utf8 import text_of
 from devserver.model import Diagnostic, Position, Severity
@@ -112,6 +113,7 @@ class Sources:
             for name in self.along.names():
                 look.optional(name)
             look.stamps = self.along.stamps()
+        look.repository()
         self._asked = tuple(look.asked)
         return look.snapshot()
 
@@ -152,7 +154,11 @@ class _Look:
             self._wrong("S003", name, "is not there", "make the file, or mend its name")
 
     def optional(self, name: str) -> None:
-        if (self._root / name).is_file():
+        try:
+            there = (self._root / name).is_file()
+        except OSError:  # a folder that must not be entered: then `_read` of another says so
+            return
+        if there:
             self._read(name)
 
     def template(self, name: str) -> None:
@@ -175,6 +181,12 @@ class _Look:
                         waiting.append(each)
                         break
 
+    def repository(self) -> None:
+        """Where something read speaks of git, what a template would be told of it."""
+        if any(b"git" in data for data in self._files.values()):
+            said = git.facts(self._root)
+            self.stamps = {**self.stamps, ".git/HEAD": f"{said['branch']} {said['commit']}"}
+
     def snapshot(self) -> Snapshot:
         digest = hashlib.sha256()
         for name, data in sorted(self._files.items()):
@@ -188,7 +200,7 @@ class _Look:
             missing=frozenset(self._missing),
             diagnostics=tuple(self._diagnostics),
             digest=digest.hexdigest(),
-            unsettled=self._unsettled or _git_is_busy(self._root),
+            unsettled=self._unsettled or git.is_busy(self._root),
             stamps=self.stamps,
         )
 
@@ -256,7 +268,7 @@ def find_descriptor(root: Path) -> str | Diagnostic:
     S001 where there is none, S002 where there are several to choose from.
     """
     for names in _tiers(root):
-        there = [name for name in names if (root / name).exists()]
+        there = [name for name in names if os.path.exists(root / name)]  # noqa: PTH110 - never raises
         if len(there) == 1:
             return there[0]
         if there:
@@ -335,7 +347,7 @@ def _way(root: Path, name: str) -> Iterator[Path]:
         try:
             target = step.readlink()
         except (OSError, ValueError):  # no link, or nothing at all
-            if not step.is_dir():
+            if not os.path.isdir(step):  # noqa: PTH112 - never raises
                 return
             at = step
             continue
@@ -345,22 +357,3 @@ def _way(root: Path, name: str) -> Iterator[Path]:
         parts = [*target.parts, *parts]
         if target.is_absolute():
             at, parts = Path(parts[0]), parts[1:]
-
-
-def _git_is_busy(root: Path) -> bool:
-    """Whether git is changing the files of the repository that *root* is in."""
-    for folder in (root, *root.parents):
-        entry = folder / ".git"
-        try:
-            mode = entry.stat().st_mode
-        except OSError:  # no repository here
-            continue
-        try:
-            if stat.S_ISREG(mode):  # a worktree or a submodule: the file names its folder
-                with entry.open("rb") as file:
-                    named = file.read(4096).strip().removeprefix(b"gitdir:").strip()
-                entry = folder / os.fsdecode(named)
-            return (entry / "index.lock").exists()
-        except (OSError, ValueError):  # what cannot be read is not ours to wait for
-            return False
-    return False
