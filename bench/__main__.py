@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from bench import loop, pages, simulator, validator
+from bench import datacenter, loop, pages, simulator, validator
 from bench.figures import Figure, table
 
 PARTS = {
@@ -11,6 +11,7 @@ PARTS = {
     "simulator": simulator.figures,
     "validator": validator.figures,
     "pages": pages.figures,
+    "datacenter": datacenter.figures,
 }
 
 

@@ -26,7 +26,6 @@ import aiohttp
 from devserver import variables
 from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
-from devserver.commands import Do
 from devserver.companions import Companions, Running
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
@@ -53,6 +52,7 @@ from devserver.web.public import Site, public_app
 from devserver.web.receive import receiver
 
 if TYPE_CHECKING:
+    from devserver.commands import Do
     from devserver.datacenter.plugin import Plugin
 
 SIMULATOR = "simulator"
@@ -147,6 +147,11 @@ class Serve:
                                 tasks.create_task(work(), name=name)
                     except asyncio.CancelledError:
                         main.uncancel()
+                    except BaseExceptionGroup as group:
+                        # The user is told of a trouble that we know, not of how we are built.
+                        if (known := group.subgroup(UpmDevError)) is not None:
+                            raise _first(known) from group
+                        raise
                     finally:
                         left = await self._retire()
                 code = self._code
@@ -377,6 +382,11 @@ def profile_for(snapshot: Snapshot) -> str:
         for mark in (b"remote-plugin-container", b"<remote-app")
     )
     return "xml-era" if remote else "dc"
+
+
+def _first(group: BaseExceptionGroup[UpmDevError]) -> UpmDevError:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 @contextmanager

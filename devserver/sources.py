@@ -7,6 +7,7 @@ or a link that leads out is a diagnostic, never a wait and never a leak.
 import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -286,6 +287,31 @@ def find_descriptor(root: Path) -> str | Diagnostic:
     )
 
 
+IN_RESOURCES = "src/main/resources/atlassian-plugin.xml"
+_MODULE = re.compile(rb"<module>\s*([^<\s]+)\s*</module>")
+MODULES = 200
+"""Modules of a build that are looked into for a descriptor."""
+
+
+def _modules(root: Path) -> list[str]:
+    """The modules that pom.xml names, and those that their pom.xml name, inside the project."""
+    found: dict[str, None] = {}
+    waiting = [""]
+    while waiting and len(found) < MODULES:
+        at = waiting.pop(0)
+        try:
+            with (root / at / "pom.xml").open("rb") as file:
+                pom = file.read(1 << 20)
+        except OSError:  # no build of Maven's
+            continue
+        for each in _MODULE.findall(pom):
+            name = os.path.normpath(os.path.join(at, each.decode("utf-8", "replace")))  # noqa: PTH118
+            if not name.startswith(("..", "/")) and name not in found:
+                found[name] = None
+                waiting.append(name)
+    return list(found)
+
+
 def _tiers(root: Path) -> Iterator[list[str]]:
     yield ["atlassian-plugin.xml.j2", "atlassian-connect.json.j2"]
     try:
@@ -294,7 +320,8 @@ def _tiers(root: Path) -> Iterator[list[str]]:
         listed = []
     yield [name for name in listed if name.endswith((".xml.j2", ".json.j2"))]
     yield ["atlassian-plugin.xml", "atlassian-connect.json"]
-    yield ["src/main/resources/atlassian-plugin.xml"]
+    yield [IN_RESOURCES]
+    yield [f"{module}/{IN_RESOURCES}" for module in _modules(root)]
 
 
 def _error(code: str, message: str, position: Position, fix: str) -> Diagnostic:

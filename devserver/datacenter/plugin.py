@@ -206,6 +206,8 @@ class Plugin:
             archive = data if isinstance(data, Unfit) else parse(data)
             if isinstance(archive, Unfit):
                 raise _not_now(f"{file.name} {archive.reason}", archive.fix)
+            if DESCRIPTOR not in archive.names:
+                raise _not_now(f"{file.name} has no {DESCRIPTOR} at its root", BUILD_FIRST)
             return file, archive
         raise _not_now("there is no JAR any more", BUILD_FIRST)
 
