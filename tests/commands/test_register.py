@@ -246,7 +246,7 @@ async def test_a_cloned_project_cannot_send_the_password_away(
             "register", project, "--port", "0", "--timeout", "1", *more, env=variables
         )
 
-    assert (code, bool(proxy.requests)) == ((7, True) if more else (6, False)), out + err
+    assert (code, bool(proxy.requests)) == ((4, True) if more else (6, False)), out + err
     assert ("TARGET-NOT-DEV" in out) is not bool(more)
 
 
