@@ -147,6 +147,11 @@ class Serve:
                                 tasks.create_task(work(), name=name)
                     except asyncio.CancelledError:
                         main.uncancel()
+                    except BaseExceptionGroup as group:
+                        # The user is told of a trouble that we know, not of how we are built.
+                        if (known := group.subgroup(UpmDevError)) is not None:
+                            raise _first(known) from group
+                        raise
                     finally:
                         left = await self._retire()
                 code = self._code
@@ -377,6 +382,11 @@ def profile_for(snapshot: Snapshot) -> str:
         for mark in (b"remote-plugin-container", b"<remote-app")
     )
     return "xml-era" if remote else "dc"
+
+
+def _first(group: BaseExceptionGroup[UpmDevError]) -> UpmDevError:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 @contextmanager

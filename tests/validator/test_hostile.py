@@ -128,3 +128,13 @@ def test_odd_names_and_words_break_no_format(form: str, run: Run, save: Save) ->
     elif form == "github":
         lines = result.stdout.splitlines()
         assert all(each.startswith(("::error file=", "::warning file=", "::n")) for each in lines)
+
+
+@pytest.mark.parametrize(("root", "code"), [("foo", "G007"), ("atlassian-plugin", "X101")])
+def test_a_comment_makes_no_descriptor_of_it(root: str, code: str, run: Run, save: Save) -> None:
+    """What could not be served stays an error, whatever its own comments ask for."""
+    save(NAME, f"<!-- upm-dev: ignore X,G,R,S,T not me -->\n<{root}/>")
+
+    result = run("validate", "--format", "json")
+
+    assert (result.exit_code, codes(result)) == (1, [code])
