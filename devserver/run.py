@@ -26,7 +26,6 @@ import aiohttp
 from devserver import variables
 from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
-from devserver.commands import Do
 from devserver.companions import Companions, Running
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
@@ -53,6 +52,7 @@ from devserver.web.public import Site, public_app
 from devserver.web.receive import receiver
 
 if TYPE_CHECKING:
+    from devserver.commands import Do
     from devserver.datacenter.plugin import Plugin
 
 SIMULATOR = "simulator"
