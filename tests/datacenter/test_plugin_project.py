@@ -9,6 +9,7 @@ import pytest
 from datacenter.plugins import BUNDLE, KEY, POM, TRANSFORMERLESS, PluginProject, jar
 
 from devserver.datacenter.files import jars
+from devserver.datacenter.hostlog import HostLog
 from devserver.datacenter.plugin import Plugin, plugin_of
 from devserver.descriptor.archive import Archive, parse
 from devserver.descriptor.mark import mark
@@ -276,3 +277,21 @@ def test_a_parent_pom_on_disk(tmp_path: Path) -> None:
     project.build()
     opened = Opened(root, f"plugin/{MAIN}")
     assert opened.good().version == "1.0"
+
+
+def test_the_log_of_the_product_that_the_sdk_runs(tmp_path: Path) -> None:
+    """Found where the SDK puts it; read from where it stood, or anew where it was begun anew."""
+    log = tmp_path / "target/jira/home/log/atlassian-jira.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2026-11-23 ERROR com.acme.hello earlier\n" * 3, "utf-8")
+    found = HostLog(tmp_path)
+    found.begin()
+    assert found.since([KEY]) == []
+    with log.open("a", encoding="utf-8") as file:
+        file.write("2026-11-23 WARN com.acme.hello now\n2026-11-23 INFO another\n")
+    [told] = found.since([KEY, ""])
+    assert told.lines == ("2026-11-23 WARN com.acme.hello now",)
+    log.write_text("2026-11-24 WARN com.acme.hello rotated\n", "utf-8")
+    assert found.since([KEY])[0].lines == ("2026-11-24 WARN com.acme.hello rotated",)
+    log.unlink()
+    assert found.since([KEY]) == []
