@@ -3,10 +3,16 @@
 import asyncio
 import sys
 
-from bench import loop, simulator, validator
+from bench import datacenter, loop, pages, simulator, validator
 from bench.figures import Figure, table
 
-PARTS = {"loop": loop.figures, "simulator": simulator.figures, "validator": validator.figures}
+PARTS = {
+    "loop": loop.figures,
+    "simulator": simulator.figures,
+    "validator": validator.figures,
+    "pages": pages.figures,
+    "datacenter": datacenter.figures,
+}
 
 
 async def measure(names: list[str]) -> list[Figure]:

@@ -6,6 +6,7 @@ once and says `pingAfter` 100.
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
@@ -61,6 +62,7 @@ async def serving(project: Path, *arguments: str) -> AsyncIterator[Tool]:
         sys.executable, "-m", "devserver", "serve", str(project), "--json", "--port", "0",
         *arguments,
         stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "XDG_STATE_HOME": str(project.parent / "state")},
         limit=1 << 24,
     )  # fmt: skip
     try:

@@ -115,7 +115,11 @@ class App:
             await self._warn_of_others()
             self._changed.clear()
             started = time.monotonic()
-            process = await self._start()
+            try:
+                process = await self._start()
+            except OSError as exc:  # its folder is gone, or no further process is to be had
+                await self._after_crash(f"cannot be started ({exc.strerror})", next(delays))
+                continue
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read(process))
                 ready = tasks.create_task(self._await_ready(process))
@@ -133,7 +137,9 @@ class App:
             await self._end(0.0)  # what it started and left behind
             if time.monotonic() - started > STEADY:
                 delays = pauses()
-            await self._after_crash(process.returncode or 0, next(delays))
+            code = process.returncode or 0
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            await self._after_crash(how, next(delays))
 
     async def _start(self) -> asyncio.subprocess.Process:
         self._expect()
@@ -168,10 +174,9 @@ class App:
             changed.cancel()
             await asyncio.gather(ended, changed, return_exceptions=True)
 
-    async def _after_crash(self, code: int, pause: float) -> None:
+    async def _after_crash(self, how: str, pause: float) -> None:
         if self._backend is not None:
             self._backend.settled()  # requests need not wait for what does not come
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         self._tell(AppState.CRASHED, f"{how}; starts again in {pause:g} s, or on a change")
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):

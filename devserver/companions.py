@@ -10,15 +10,12 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devserver.addresses import origin
-from devserver.app import App
 from devserver.backend import Backend
 from devserver.callbacks import record
 from devserver.callbacks.record import Record, RecordBroken, Recorded
-from devserver.commands import Do, OpenDashboard
-from devserver.errands import Errands
 from devserver.errors import PortInUse
 from devserver.events import Bus, Notice, TargetChanged, Withheld
 from devserver.model import Severity, Target, TargetState
@@ -32,6 +29,12 @@ from devserver.upm.client import Upm
 from devserver.web.listen import open_sockets, serving
 from devserver.web.proxy import Proxy
 
+if TYPE_CHECKING:
+    from devserver.app import App
+    from devserver.commands import Command, Do
+
+WAITING = 50
+"""Commands that may wait; whoever clicks faster is not heard."""
 HEAD_START = 0.6
 """Seconds that the loop has for itself, where no registration begins."""
 
@@ -58,24 +61,13 @@ class Companions:
         self.backend = self._backend()
         self.proxy: Proxy | None = None
         self.app: App | None = None
-        self._unrun = False
+        self._runs = self._unrun = False
+        """Whether the app's command is run; whether it is not, though there is one."""
+        self._asked: asyncio.Queue[Command] = asyncio.Queue(WAITING)
 
     def _backend(self) -> Backend | None:
         url = self._settings.backend
         return Backend(url, command=self._settings.command) if url else None
-
-    def _app(self) -> App | None:
-        if not self._settings.command:
-            return None
-        return App(
-            self._settings.command,
-            self._settings.root,
-            self._bus,
-            backend=self.backend,
-            environ=os.environ,
-            others=self._others,
-            poll=self._settings.poll,
-        )
 
     def _others(self) -> frozenset[str]:
         """Files in the project that are the loop's, not the app's."""
@@ -102,11 +94,12 @@ class Companions:
                 public_url=self._settings.public_url,
                 dashboard=self.urls["dashboard"],
             )
-        if trusted:
-            self.app = self._app()
+        self._runs = bool(self._settings.command) and trusted
         self._unrun = bool(self._settings.command) and not trusted
-        if self.app is not None:
-            stack.push_async_callback(self.app.end)
+        if self._runs:
+            if self.backend is not None:
+                self.backend.starting()  # what is asked of it waits from now on
+            stack.push_async_callback(self._end_app)
 
     def _listen(self, port: int) -> list[socket.socket]:
         """The dashboard's sockets: on this machine alone, whatever `--host` says.
@@ -133,30 +126,46 @@ class Companions:
         upms: Mapping[str, Upm],
         targets: tuple[Target, ...],
         quit: Callable[[], None],
-    ) -> Do:
+    ) -> "Do":
         """Join everything with the loop; gives where commands go."""
         for each in upms.values():
             each.wire.tell = self.traffic.add
+        self._pipeline, self._registrars, self._upms, self._quit = pipeline, registrars, upms, quit
+        self._published, self._redactor, self._targets = published, redactor, targets
+        return self._take
+
+    def _take(self, command: "Command") -> None:
+        """Have *command* done soon."""
+        if not self._asked.full():
+            self._asked.put_nowait(command)
+
+    async def _run_errands(self) -> None:
+        await self.let_go_first()
+        from devserver.errands import Errands
+
         errands = Errands(
             self._bus,
             root=self._settings.root,
-            registrars=registrars,
-            upms=upms,
+            registrars=self._registrars,
+            upms=self._upms,
             record=self.record,
             traffic=self.traffic,
             backend=self.backend,
-            app=self.app,
-            sources=lambda: pipeline.texts,
-            quit=quit,
+            restart=self._restart if self._runs else None,
+            sources=lambda: self._pipeline.texts,
+            quit=self._quit,
         )
-        self._errands, self._pipeline = errands, pipeline
-        self._published, self._redactor, self._targets = published, redactor, targets
-        return errands.do
+        await errands.run(self._asked)
+
+    def _restart(self) -> None:
+        if self.app is not None:
+            self.app.restart()
 
     async def _serve_dashboard(self) -> None:
         """Serve the dashboard, once there is time for it; until then browsers wait at the door."""
         await self.let_go_first()
         from devserver import editor
+        from devserver.commands import OpenDashboard
         from devserver.web.dashboard.desk import Desk
         from devserver.web.dashboard.server import Door, dashboard_app
 
@@ -167,7 +176,7 @@ class Companions:
             record=self.record,
             redactor=self._redactor,
             root=self._settings.root,
-            do=self._errands.do,
+            do=self._take,
             sources=lambda: self._pipeline.texts,
             shown=lambda: self._pipeline.shown,
             backend=self.backend.url if self.backend else None,
@@ -179,7 +188,7 @@ class Companions:
         door = Door(desk, secrets.token_urlsafe(32), secrets.token_hex(8), framed_by)
         async with serving(dashboard_app(door), self._sockets):
             if self._settings.open:
-                self._errands.do(OpenDashboard())
+                self._take(OpenDashboard())
             await asyncio.Event().wait()  # until it is cancelled
 
     async def _probe(self) -> None:
@@ -191,19 +200,33 @@ class Companions:
 
     def running(self) -> Running:
         """The long-lived coroutines by name."""
-        found: Running = [("errands", self._errands.run), ("dashboard", self._serve_dashboard)]
+        found: Running = [("errands", self._run_errands), ("dashboard", self._serve_dashboard)]
         if self.backend is not None:
             found.append(("probe", self._probe))
-        if self.app is not None:
+        if self._runs:
             found.append(("app", self._run_app))
         if self._unrun:
             found.append(("word of the app", self._say_unrun))
         return found
 
     async def _run_app(self) -> None:
-        assert self.app is not None
         await self.let_go_first()
+        from devserver.app import App
+
+        self.app = App(
+            self._settings.command or "",
+            self._settings.root,
+            self._bus,
+            backend=self.backend,
+            environ=os.environ,
+            others=self._others,
+            poll=self._settings.poll,
+        )
         await self.app.run()
+
+    async def _end_app(self) -> None:
+        if self.app is not None:
+            await self.app.end()
 
     async def _say_unrun(self) -> None:
         self._warn(

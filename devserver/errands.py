@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from devserver import commands, editor
-from devserver.app import App
 from devserver.backend import Backend, BackendUnavailable
 from devserver.callbacks.record import Record
 from devserver.commands import Command
@@ -20,14 +19,11 @@ from devserver.registrar import Registrar
 from devserver.traffic import Exchange, Traffic, Way, message
 from devserver.upm.client import Upm
 
-WAITING = 50
-"""Commands that may wait; whoever clicks faster is not heard."""
-
 Headers = tuple[tuple[str, str], ...]
 
 
 class Errands:
-    """Takes commands from any face and does them one after the other."""
+    """Does the commands of any face."""
 
     def __init__(
         self,
@@ -39,7 +35,7 @@ class Errands:
         record: Record,
         traffic: Traffic,
         backend: Backend | None,
-        app: App | None,
+        restart: Callable[[], None] | None,
         sources: Callable[[], Mapping[str, str]],
         quit: Callable[[], None],
     ) -> None:
@@ -50,20 +46,14 @@ class Errands:
         self._record = record
         self._traffic = traffic
         self._backend = backend
-        self._app = app
+        self._restart = restart
         self._sources = sources
         self._quit = quit
-        self._queue: asyncio.Queue[Command] = asyncio.Queue(WAITING)
 
-    def do(self, command: Command) -> None:
-        """Take *command*; it is done soon."""
-        if not self._queue.full():
-            self._queue.put_nowait(command)
-
-    async def run(self) -> None:
-        """Do what is asked, for ever."""
+    async def run(self, asked: "asyncio.Queue[Command]") -> None:
+        """Do what is *asked*, one after the other, for ever."""
         while True:
-            await self._done(await self._queue.get())
+            await self._done(await asked.get())
 
     async def _done(self, command: Command) -> None:  # noqa: C901 - a case a command
         match command:
@@ -86,8 +76,8 @@ class Errands:
             case commands.Forget(target=name):
                 self._record.forget(name)
                 self._say(f"forgot what {name} shared with the app")
-            case commands.RestartApp() if self._app is not None:
-                self._app.restart()
+            case commands.RestartApp() if self._restart is not None:
+                self._restart()
             case commands.Replay():
                 await self._replay(command)
             case commands.OpenInEditor(file=file, line=line, column=column):

@@ -26,8 +26,8 @@ from devserver.watch import looks
 QUIET_SECONDS = 0.075
 """How long files must stay as they are before a failing look is believed."""
 SETTLE_STEP = 0.01
-SETTLE_LIMIT = 5.0
-"""A git index.lock that stays this long is a stale one: go on."""
+SETTLE_LIMIT = 2.0
+"""Files that are never quiet, or a stale index.lock of git, are not waited for any longer."""
 WARNINGS_AFTER = 0.01
 """Seconds by which the install requests of this look are out."""
 
@@ -145,8 +145,10 @@ class Pipeline:
                 outcome = self._outcome(snapshot)
             if not outcome.errors and not snapshot.unsettled:
                 return outcome
-            locked = snapshot.unsettled and now - started < SETTLE_LIMIT
-            if now - quiet_since >= QUIET_SECONDS and not locked:
+            waited = now - started
+            if waited >= SETTLE_LIMIT:
+                return outcome
+            if now - quiet_since >= QUIET_SECONDS and not snapshot.unsettled:
                 return outcome
 
     def _outcome(self, snapshot: Snapshot) -> Outcome:
@@ -169,11 +171,9 @@ class Pipeline:
             return
         before: dict[str, bytes | str] = {**self._seen.stamps, **self._seen.files}
         after: dict[str, bytes | str] = {**snapshot.stamps, **snapshot.files}
-        paths = tuple(
-            sorted(
-                name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
-            )
-        )
+        # What is not asked for any more, since the file that named it is gone, has not changed.
+        known = after.keys() | (before.keys() & snapshot.missing)
+        paths = tuple(sorted(name for name in known if before.get(name) != after.get(name)))
         self._bus.publish(Changed(paths=paths or (snapshot.descriptor,)))
 
     def _withhold(self, outcome: Outcome) -> None:

@@ -276,6 +276,7 @@ class Registrar:
 
         What the target runs is unknown from here on.
         """
+        self._own.consent()
         await self._warm.ready()
         await self._delivery.look(descriptor)
         await self._own.claim(descriptor)

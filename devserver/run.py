@@ -26,8 +26,7 @@ import aiohttp
 from devserver import variables
 from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
-from devserver.commands import Do
-from devserver.companions import Companions
+from devserver.companions import Companions, Running
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
 from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
@@ -53,6 +52,7 @@ from devserver.web.public import Site, public_app
 from devserver.web.receive import receiver
 
 if TYPE_CHECKING:
+    from devserver.commands import Do
     from devserver.datacenter.plugin import Plugin
 
 SIMULATOR = "simulator"
@@ -109,6 +109,9 @@ class Serve:
         self._redactor = redactor or Redactor()
         self.do: Do = lambda _: None
         """Where faces send what the user asks for."""
+        self.takes_commands = not alone
+        self.also: Running = []
+        """What faces have running in the same group."""
         self._code = INTERRUPTED
         self._patience: float | None = None
         """How long a target that still installs is waited for at the end; None: `limits.task`."""
@@ -144,6 +147,11 @@ class Serve:
                                 tasks.create_task(work(), name=name)
                     except asyncio.CancelledError:
                         main.uncancel()
+                    except BaseExceptionGroup as group:
+                        # The user is told of a trouble that we know, not of how we are built.
+                        if (known := group.subgroup(UpmDevError)) is not None:
+                            raise _first(known) from group
+                        raise
                     finally:
                         left = await self._retire()
                 code = self._code
@@ -249,7 +257,7 @@ class Serve:
                 quit=partial(self.end, INTERRUPTED),
             )
             running += beside.running()
-        return running
+        return [*running, *self.also]
 
     def _site(self, verifier: Verifier, base_url: str, beside: Companions | None) -> Site:
         """What the public port serves: all that is ours, and the app where there is one."""
@@ -374,6 +382,11 @@ def profile_for(snapshot: Snapshot) -> str:
         for mark in (b"remote-plugin-container", b"<remote-app")
     )
     return "xml-era" if remote else "dc"
+
+
+def _first(group: BaseExceptionGroup[UpmDevError]) -> UpmDevError:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 @contextmanager

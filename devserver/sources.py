@@ -7,6 +7,7 @@ or a link that leads out is a diagnostic, never a wait and never a leak.
 import errno
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from devserver import git
 from devserver.descriptor.references import references
 from devserver.descriptor.utf8 import text_of
 from devserver.model import Diagnostic, Position, Severity
@@ -111,6 +113,7 @@ class Sources:
             for name in self.along.names():
                 look.optional(name)
             look.stamps = self.along.stamps()
+        look.repository()
         self._asked = tuple(look.asked)
         return look.snapshot()
 
@@ -151,7 +154,11 @@ class _Look:
             self._wrong("S003", name, "is not there", "make the file, or mend its name")
 
     def optional(self, name: str) -> None:
-        if (self._root / name).is_file():
+        try:
+            there = (self._root / name).is_file()
+        except OSError:  # a folder that must not be entered: then `_read` of another says so
+            return
+        if there:
             self._read(name)
 
     def template(self, name: str) -> None:
@@ -174,6 +181,12 @@ class _Look:
                         waiting.append(each)
                         break
 
+    def repository(self) -> None:
+        """Where something read speaks of git, what a template would be told of it."""
+        if any(b"git" in data for data in self._files.values()):
+            said = git.facts(self._root)
+            self.stamps = {**self.stamps, ".git/HEAD": f"{said['branch']} {said['commit']}"}
+
     def snapshot(self) -> Snapshot:
         digest = hashlib.sha256()
         for name, data in sorted(self._files.items()):
@@ -187,7 +200,7 @@ class _Look:
             missing=frozenset(self._missing),
             diagnostics=tuple(self._diagnostics),
             digest=digest.hexdigest(),
-            unsettled=self._unsettled or _git_is_busy(self._root),
+            unsettled=self._unsettled or git.is_busy(self._root),
             stamps=self.stamps,
         )
 
@@ -255,7 +268,7 @@ def find_descriptor(root: Path) -> str | Diagnostic:
     S001 where there is none, S002 where there are several to choose from.
     """
     for names in _tiers(root):
-        there = [name for name in names if (root / name).exists()]
+        there = [name for name in names if os.path.exists(root / name)]  # noqa: PTH110 - never raises
         if len(there) == 1:
             return there[0]
         if there:
@@ -274,6 +287,31 @@ def find_descriptor(root: Path) -> str | Diagnostic:
     )
 
 
+IN_RESOURCES = "src/main/resources/atlassian-plugin.xml"
+_MODULE = re.compile(rb"<module>\s*([^<\s]+)\s*</module>")
+MODULES = 200
+"""Modules of a build that are looked into for a descriptor."""
+
+
+def _modules(root: Path) -> list[str]:
+    """The modules that pom.xml names, and those that their pom.xml name, inside the project."""
+    found: dict[str, None] = {}
+    waiting = [""]
+    while waiting and len(found) < MODULES:
+        at = waiting.pop(0)
+        try:
+            with (root / at / "pom.xml").open("rb") as file:
+                pom = file.read(1 << 20)
+        except OSError:  # no build of Maven's
+            continue
+        for each in _MODULE.findall(pom):
+            name = os.path.normpath(os.path.join(at, each.decode("utf-8", "replace")))  # noqa: PTH118
+            if not name.startswith(("..", "/")) and name not in found:
+                found[name] = None
+                waiting.append(name)
+    return list(found)
+
+
 def _tiers(root: Path) -> Iterator[list[str]]:
     yield ["atlassian-plugin.xml.j2", "atlassian-connect.json.j2"]
     try:
@@ -282,7 +320,8 @@ def _tiers(root: Path) -> Iterator[list[str]]:
         listed = []
     yield [name for name in listed if name.endswith((".xml.j2", ".json.j2"))]
     yield ["atlassian-plugin.xml", "atlassian-connect.json"]
-    yield ["src/main/resources/atlassian-plugin.xml"]
+    yield [IN_RESOURCES]
+    yield [f"{module}/{IN_RESOURCES}" for module in _modules(root)]
 
 
 def _error(code: str, message: str, position: Position, fix: str) -> Diagnostic:
@@ -308,7 +347,7 @@ def _way(root: Path, name: str) -> Iterator[Path]:
         try:
             target = step.readlink()
         except (OSError, ValueError):  # no link, or nothing at all
-            if not step.is_dir():
+            if not os.path.isdir(step):  # noqa: PTH112 - never raises
                 return
             at = step
             continue
@@ -318,22 +357,3 @@ def _way(root: Path, name: str) -> Iterator[Path]:
         parts = [*target.parts, *parts]
         if target.is_absolute():
             at, parts = Path(parts[0]), parts[1:]
-
-
-def _git_is_busy(root: Path) -> bool:
-    """Whether git is changing the files of the repository that *root* is in."""
-    for folder in (root, *root.parents):
-        entry = folder / ".git"
-        try:
-            mode = entry.stat().st_mode
-        except OSError:  # no repository here
-            continue
-        try:
-            if stat.S_ISREG(mode):  # a worktree or a submodule: the file names its folder
-                with entry.open("rb") as file:
-                    named = file.read(4096).strip().removeprefix(b"gitdir:").strip()
-                entry = folder / os.fsdecode(named)
-            return (entry / "index.lock").exists()
-        except (OSError, ValueError):  # what cannot be read is not ours to wait for
-            return False
-    return False

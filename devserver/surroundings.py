@@ -6,12 +6,16 @@ repository (or, without one, the project) is looked at, and no command is run.
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from devserver.descriptor import maven
 from devserver.descriptor.project import Project
 from devserver.descriptor.properties import property_names
+
+if TYPE_CHECKING:
+    from devserver.descriptor import maven
 
 MAX_FILES = 20_000
 MAX_BYTES = 2 * 1024 * 1024
@@ -33,7 +37,7 @@ def survey(root: Path, descriptor: str) -> Project:
     if names is not None:
         labels = {
             each.removesuffix(".properties").replace("/", "."): property_names(
-                _content(resources / each)
+                start_of(resources / each)
             )
             for each in names
             if each.endswith(".properties")
@@ -49,8 +53,12 @@ def survey(root: Path, descriptor: str) -> Project:
     )
 
 
-def read_pom(module: Path) -> maven.Pom | None:
+def read_pom(module: Path) -> "maven.Pom | None":
     """The pom.xml of a module with those parents that are on disk, inside the repository."""
+    if not (module / "pom.xml").is_file():
+        return None
+    from devserver.descriptor import maven  # 10 ms, for P2 projects alone
+
     top = _top(module)
     name = (PurePosixPath(module.relative_to(top).as_posix()) / maven.POM).as_posix()
     files: dict[str, bytes] = {}
@@ -60,7 +68,7 @@ def read_pom(module: Path) -> maven.Pom | None:
         file = top / wanted
         if not _inside(file, top):
             break
-        files[wanted] = _content(file)
+        files[wanted] = start_of(file)
         pom = maven.read(files, name)
         if pom is None or not pom.absent:
             break
@@ -94,11 +102,15 @@ def _inside(file: Path, top: Path) -> bool:
         return False
 
 
-def _content(file: Path) -> bytes:
-    """The start of a file; nothing where it cannot be read, since it only helps."""
+def start_of(file: Path, limit: int = MAX_BYTES) -> bytes:
+    """The start of a regular file; nothing where it cannot be read, since it only helps.
+
+    A pipe is not waited for.
+    """
     try:
-        with file.open("rb") as stream:
-            return stream.read(MAX_BYTES)
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(handle, "rb") as stream:  # noqa: PTH123 -- by its handle
+            return stream.read(limit) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
     except OSError:
         return b""
 
@@ -134,7 +146,7 @@ def _classes(module: Path) -> tuple[frozenset[str] | None, frozenset[str]]:
             if suffix == ".java":
                 found = {name.removesuffix(suffix).replace("/", ".")}
             else:
-                found = _declared(_content(folder / name).decode("utf-8", "replace"))
+                found = _declared(start_of(folder / name).decode("utf-8", "replace"))
             classes |= found
             packages |= {each.rpartition(".")[0] for each in found}
     compiled = module / "target/classes"

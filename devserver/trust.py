@@ -1,19 +1,23 @@
-"""Which settings files the user has allowed to run commands, remembered by digest.
+"""Which settings files the user has allowed to run commands, and to vouch for far targets.
 
-`[app] command` and `password-command` come from a project that may be somebody else's, so nothing
-runs before the user has said yes to these very settings: once on a terminal, which is remembered
-in the user's own state folder, or for one run with `--trust` (or `UPM_DEV_TRUST` in the
-environment, never in the project's `.env`). Any change of what the settings files say asks again.
+`[app] command`, `password-command` and `dev = true` of a target elsewhere come from a project that
+may be somebody else's, so none counts before the user has said yes to these very settings: once on
+a terminal, which is remembered in the user's own state folder, or for one run with `--trust` (or
+`UPM_DEV_TRUST` in the environment, never in the project's `.env`). Any change of what the settings
+files say asks again.
 """
 
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from devserver.addresses import is_this_machine
 from devserver.errors import UsageError
+from devserver.model import Target
 from devserver.settings import Settings
 
 Ask = Callable[[str], bool]
@@ -31,20 +35,41 @@ def commands(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def vouched(settings: Settings) -> tuple[Target, ...]:
+    """The targets elsewhere that the settings files call ours to write to, by `dev = true`."""
+    if settings.yes:  # the user has
+        return ()
+    return tuple(each for each in settings.targets if each.dev and not is_this_machine(each.url))
+
+
+def believed(settings: Settings, trusted: bool) -> Settings:
+    """The settings, without what they vouch for where they are not *trusted*.
+
+    A password from the environment would else go wherever a cloned project says.
+    """
+    if trusted or not vouched(settings):
+        return settings
+    doubtful = {each.name for each in vouched(settings)}
+    targets = tuple(
+        replace(each, dev=False) if each.name in doubtful else each for each in settings.targets
+    )
+    return replace(settings, targets=targets)
+
+
 def is_trusted(settings: Settings) -> bool:
-    """Whether the commands of these settings may run without another question."""
+    """Whether the user has said yes to these settings."""
     return settings.trust or settings.digest in _remembered()
 
 
 def allow(settings: Settings, ask: Ask | None) -> bool:
-    """Whether the commands may run; asks where the user has not said so yet.
+    """Whether the settings are trusted, as far as that matters; asks where the user has not said.
 
     *ask* is None where there is no terminal: then nobody is asked, and the answer is no. A yes is
     remembered, `--trust` is not.
     """
-    if not (named := commands(settings)) or is_trusted(settings):
+    if not (commands(settings) or vouched(settings)) or is_trusted(settings):
         return True
-    if ask is None or not ask(_question(settings, named)):
+    if ask is None or not ask(_question(settings)):
         return False
     _remember(settings)
     return True
@@ -65,10 +90,14 @@ def require(settings: Settings, ask: Ask | None) -> None:
         )
 
 
-def _question(settings: Settings, named: tuple[str, ...]) -> str:
-    return (
-        f"{settings.root}: {' and '.join(settings.files)} wants to run {_listed(named)}. Trust it?"
-    )
+def _question(settings: Settings) -> str:
+    wants = []
+    if named := commands(settings):
+        wants.append(f"to run {_listed(named)}")
+    if far := vouched(settings):
+        wants.append(f"to log in and install apps at {', '.join(each.url for each in far)}")
+    files = " and ".join(settings.files)
+    return f"{settings.root}: {files} wants {' and '.join(wants)}. Trust it?"
 
 
 def _listed(named: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ watchfiles at `step=2`.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
@@ -42,7 +43,7 @@ async def looks(
         await asyncio.sleep(POLL_SECONDS)
         yield
     while True:
-        watched = frozenset(folder for folder in folders() if folder.is_dir())
+        watched = frozenset(filter(os.path.isdir, folders()))
         if not watched:
             await asyncio.sleep(TICK_SECONDS)
             yield
@@ -68,7 +69,7 @@ if sys.platform == "linux":
                 inotify = stack.enter_context(Inotify())
                 for folder in watched:
                     inotify.add_watch(folder, mask)
-            except FileNotFoundError:  # gone since it was listed: list again
+            except (FileNotFoundError, NotADirectoryError):  # gone since it was listed
                 yield
                 return
             except OSError:  # the user's watches are used up (fs.inotify.max_user_*)

@@ -205,6 +205,10 @@ def _archive(path: Path, asked: Asked) -> Checked:
     from devserver.descriptor import jar  # zipfile and what it brings
 
     name = Path(os.path.relpath(path)).as_posix()
+    if path.exists() and not path.is_file():
+        return Checked(
+            diagnostics=(_wrong("S003", f"{name} is no ordinary file", name),), names=(name,)
+        )
     try:
         with path.open("rb") as file:
             jars, diagnostics = jar.read(file, name)

@@ -33,7 +33,10 @@ def command(project: Path, **given: object) -> None:
     """
     import asyncio
 
+    from devserver import trust
+
     settings = options.settings_of(project, given)
+    settings = trust.believed(settings, trust.allow(settings, questions.confirm()))
     permissions = consent.of(settings, questions.confirm())
     shown: dict[str, list[Check]] = {"project": list(_project(settings))}
 

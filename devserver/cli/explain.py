@@ -74,7 +74,7 @@ def command(code: str | None, write: Path | None) -> None:
 
 
 def _settings() -> Mapping[str, str]:
-    from devserver.datacenter.plugin import CODES as JAR
+    from devserver.datacenter.findings import CODES as JAR
     from devserver.settings import CODES
 
     return {**CODES, **JAR}

@@ -4,7 +4,10 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+
+from devserver.surroundings import start_of
 
 NAMES = re.compile(r"(atlassian-(plugin|remote-app)\.xml|atlassian-connect[\w.-]*\.json)(\.j2)?")
 SKIPPED = frozenset({"node_modules", "target", "build", "dist", "venv", "__pycache__"})
@@ -15,10 +18,10 @@ MAX_IGNORE = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """One line of a .gitignore in `base`, as git reads it."""
+    """One line of a .gitignore in `base`, as git reads it: a glob for each part of a path."""
 
     base: Path
-    matcher: re.Pattern[str]
+    names: tuple[str, ...]
     folders_only: bool
     negated: bool
 
@@ -58,12 +61,9 @@ def _above(folder: Path) -> list[_Pattern]:
 
 
 def _read(folder: Path) -> list[_Pattern]:
-    try:
-        with (folder / ".gitignore").open("rb") as stream:
-            lines = stream.read(MAX_IGNORE).decode("utf-8", "replace").splitlines()
-    except OSError:  # mostly: there is none
-        return []
-    return [found for line in lines if (found := _pattern(folder.resolve(), line)) is not None]
+    lines = start_of(folder / ".gitignore", MAX_IGNORE).decode("utf-8", "replace").splitlines()
+    base = folder.resolve() if lines else folder
+    return [found for line in lines if (found := _pattern(base, line)) is not None]
 
 
 def _pattern(base: Path, line: str) -> _Pattern | None:
@@ -71,35 +71,35 @@ def _pattern(base: Path, line: str) -> _Pattern | None:
     if not text or text.startswith("#"):
         return None
     negated = text.startswith("!")
-    text = text.removeprefix("!").removeprefix("\\")
+    text = text.removeprefix("!")
     folders_only = text.endswith("/")
     text = text.rstrip("/")
     anchored = "/" in text
-    text = text.lstrip("/")
-    matcher = _expression(text) if anchored else rf"(?:.*/)?{_expression(text)}"
-    try:
-        return _Pattern(base, re.compile(matcher), folders_only, negated)
-    except re.error:
-        return None  # git ignores a pattern that makes no sense, too
+    names = [re.sub(r"\\(.)", r"[\1]", each) for each in text.lstrip("/").split("/")]
+    if names[-1] == "**":
+        names.append("*")  # what is inside, not the folder itself
+    return _Pattern(base, (*(() if anchored else ("**",)), *names), folders_only, negated)
 
 
-def _expression(glob: str) -> str:
-    out, at = "", 0
-    while at < len(glob):
-        if glob.startswith("**/", at):
-            out, at = out + "(?:.*/)?", at + 3
-        elif glob.startswith("**", at):
-            out, at = out + ".*", at + 2
-        elif glob[at] == "*":
-            out, at = out + "[^/]*", at + 1
-        elif glob[at] == "?":
-            out, at = out + "[^/]", at + 1
-        elif glob[at] == "[" and (end := glob.find("]", at + 2)) > 0:
-            inner = glob[at + 1 : end].replace("\\", "\\\\")
-            out, at = out + f"[{'^' + inner[1:] if inner[0] in '!^' else inner}]", end + 1
+def _fits(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether the globs match the parts of a path one by one; `**` stands for any number.
+
+    Only the last `**` is ever taken back, so that no pattern takes long.
+    """
+    name = part = 0
+    star, taken = -1, 0
+    while part < len(parts):
+        if name < len(names) and names[name] == "**":
+            star, taken = name, part
+            name += 1
+        elif name < len(names) and fnmatchcase(parts[part], names[name]):
+            name, part = name + 1, part + 1
+        elif star >= 0:
+            taken += 1
+            name, part = star + 1, taken
         else:
-            out, at = out + re.escape(glob[at]), at + 1
-    return out
+            return False
+    return all(each == "**" for each in names[name:])
 
 
 def _ignored(path: Path, patterns: list[_Pattern], *, is_folder: bool) -> bool:
@@ -108,8 +108,8 @@ def _ignored(path: Path, patterns: list[_Pattern], *, is_folder: bool) -> bool:
     for each in reversed(patterns):
         if each.folders_only and not is_folder:
             continue
-        if absolute.is_relative_to(each.base) and each.matcher.fullmatch(
-            absolute.relative_to(each.base).as_posix()
+        if absolute.is_relative_to(each.base) and _fits(
+            each.names, absolute.relative_to(each.base).parts
         ):
             return not each.negated
     return False

@@ -93,6 +93,7 @@ def serving(
         raise SettingsInvalid((descriptor,))
     redactor = Redactor()
     trusted = trust.allow(settings, questions.confirm())
+    settings = trust.believed(settings, trusted)
     prompt = questions.secret()
 
     def find(target: "Target") -> credentials.Credentials:
@@ -191,9 +192,19 @@ def _faces(
         colour=colour,
         verbose=settings.verbose,
         quiet=settings.quiet,
+        keys=serve.takes_commands and _somebody_types(),
     )
-    faces.append(Screen(writer(sys.stdout), view, redactor))
+    screen = Screen(writer(sys.stdout), view, redactor)
+    faces.append(screen)
+    if view.keys:
+        from devserver.terminal.keys import Keys
+
+        serve.also.append(("keys", Keys(sys.stdin, screen, lambda: serve.do).run))
     return faces
+
+
+def _somebody_types() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and not os.environ.get("CI")
 
 
 def _started() -> float:

@@ -34,8 +34,9 @@ def _codes(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...])
 @shared("quiet", "no_color")
 @click.pass_context
 def command(ctx: click.Context, /, paths: tuple[Path, ...], **given: Any) -> None:
-    """Check descriptors: projects, folders, templates, .xml, .json, .jar; - reads standard input.
+    """Check descriptors: projects, folders, templates, .xml, .json, .jar.
 
+    With -, a descriptor is read from standard input: as it is, for a template needs its project.
     Folders are searched. Nothing of the project is run. Exit code 0: no errors; 1: errors; 2: the
     command line or the settings are wrong.
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from devserver.datacenter import files
 from devserver.datacenter.files import File
+from devserver.datacenter.findings import error, remark, warning
 from devserver.descriptor import align, carry, filtered, maven
 from devserver.descriptor.archive import LARGEST, Archive, Unfit, parse
 from devserver.descriptor.carry import BUILD_FIRST, Built
@@ -23,33 +24,19 @@ from devserver.descriptor.mark import marked
 from devserver.descriptor.project import Project
 from devserver.descriptor.xml import parse_bytes
 from devserver.errors import TargetUnavailable
-from devserver.model import Descriptor, Diagnostic, Position, Severity, digest_of
+from devserver.model import Descriptor, Diagnostic, digest_of
 from devserver.settings import Settings
 from devserver.sources import Snapshot
 from devserver.surroundings import read_pom
 
 RESOURCES = "src/main/resources"
 SCANNED = "META-INF/plugin-descriptors/"
+LARGEST_RESOURCE = 1024 * 1024
+"""Bytes of a file that goes along: they are read at each look."""
 SAME_TIME = 1.0
 """Seconds within which two JARs are equally new."""
 KEPT = 60
 """Revisions whose further entries are remembered: more than are offered at once."""
-
-CODES: Mapping[str, str] = {
-    "B001": "There is no JAR yet: upm-dev exchanges the descriptor in the one that a build made.",
-    "B002": "Two JARs are equally new, so it is not clear which one is the plugin.",
-    "B003": "The JAR cannot be used: broken, being written, encrypted, an OBR, too large.",
-    "B004": "The root key is not the Atlassian-Plugin-Key of the JAR's manifest: hosts want both.",
-    "B005": "A class of the plugin's own packages is not in the JAR: build first.",
-    "B006": "A class of the host's is named that the JAR's manifest does not import: build first.",
-    "B007": "bundle-instructions have changed, and the JAR has a manifest: they are ignored.",
-    "B008": "A ${property} is known neither from pom.xml nor from the JAR: it is sent so.",
-    "B009": "A resource was minified or generated: its source is not put in its place.",
-    "B010": "Java sources are newer than the JAR: their changes are not in what is installed.",
-    "B011": "The JAR is signed; with another descriptor the signature would be wrong, so it goes.",
-    "B012": "pom.xml is no good XML: its properties are taken from the JAR as far as possible.",
-}
-"""What is found when a descriptor and a JAR are put together; `upm-dev explain CODE` prints it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +193,8 @@ class Plugin:
             archive = data if isinstance(data, Unfit) else parse(data)
             if isinstance(archive, Unfit):
                 raise _not_now(f"{file.name} {archive.reason}", archive.fix)
+            if DESCRIPTOR not in archive.names:
+                raise _not_now(f"{file.name} has no {DESCRIPTOR} at its root", BUILD_FIRST)
             return file, archive
         raise _not_now("there is no JAR any more", BUILD_FIRST)
 
@@ -226,19 +215,19 @@ class Plugin:
     def _look_into(self, found: list[File]) -> _Jar | Diagnostic:
         if not found:
             where = self._pattern or f"{self._prefix()}target"
-            return _error("B001", f"there is no JAR in {where} yet", where, BUILD_FIRST)
+            return error("B001", f"there is no JAR in {where} yet", where, BUILD_FIRST)
         newest = found[0]
         if len(found) > 1 and newest.changed - found[1].changed < SAME_TIME:
             names = f"{newest.name} and {found[1].name}"
             fix = f'name one in upm-dev.toml: [app] jar = "{newest.name}"'
-            return _error("B002", f"{names} are equally new", newest.name, fix)
+            return error("B002", f"{names} are equally new", newest.name, fix)
         data = _content(newest)
         archive = data if isinstance(data, Unfit) else parse(data)
         result = archive if isinstance(archive, Unfit) else carry.built(archive)
         if isinstance(result, Unfit) or isinstance(archive, Unfit):
             unfit = result if isinstance(result, Unfit) else archive
             assert isinstance(unfit, Unfit)
-            return _error("B003", f"{newest.name} {unfit.reason}", newest.name, unfit.fix)
+            return error("B003", f"{newest.name} {unfit.reason}", newest.name, unfit.fix)
         entries = {
             name: content
             for entry in self._exchanged()
@@ -252,7 +241,7 @@ class Plugin:
     def _exchanged(self) -> Iterator[str]:
         """The resources that may be exchanged, as entries of the JAR."""
         for each in files.below(self.module / RESOURCES):
-            if each.name.removesuffix(".j2") == DESCRIPTOR or each.size > LARGEST:
+            if each.name.removesuffix(".j2") == DESCRIPTOR or each.size > LARGEST_RESOURCE:
                 continue
             scanned = each.name.startswith(SCANNED) and each.name.endswith(".xml")
             if self._resources or scanned or each.name.endswith(".properties"):
@@ -278,7 +267,7 @@ class Plugin:
             how = self._hows.get(entry) or filtered.likely(source, old, properties)
             if how is None:
                 words = "the build made something else of it: it stays as it is in the JAR"
-                told.append(_warning("B009", words, self._source(entry), BUILD_FIRST))
+                told.append(warning("B009", words, self._source(entry), BUILD_FIRST))
                 continue
             replaced[entry] = filtered.made(source, how, properties)
             for twin in filtered.twins(entry):
@@ -298,23 +287,23 @@ class Plugin:
         if newer and not self._classes:
             some = ", ".join(newer[:3]) + (f" and {len(newer) - 3} more" if newer[3:] else "")
             words = f"{some}: newer than {jar.file.name}, so not in what is installed"
-            told.append(_remark("B010", words, newer[0], BUILD_FIRST))
+            told.append(remark("B010", words, newer[0], BUILD_FIRST))
         if jar.built.signed:
             words = "is signed: the signature is left out, since the descriptor is another one"
             fix = (
                 "a host that checks signatures needs -Datlassian.upm.signature.check.disabled=true"
             )
-            told.append(_remark("B011", f"{jar.file.name} {words}", jar.file.name, fix))
+            told.append(remark("B011", f"{jar.file.name} {words}", jar.file.name, fix))
         pom = read_pom(self.module)
         if pom is None and (self.module / maven.POM).is_file():
             words = "cannot be read: it is no good XML, or has a DTD; its properties are not known"
-            told.append(_warning("B012", words, f"{self._prefix()}{maven.POM}", "mend it"))
+            told.append(warning("B012", words, f"{self._prefix()}{maven.POM}", "mend it"))
         text = descriptor.body.decode("utf-8", "replace")
         if names := [each for each in maven.unknown(text, properties) if "." in each]:
             words = f"${{{'}, ${'.join(names)}}} stays as it is: neither pom.xml nor the JAR says"
             absent = f" (its parent {pom.absent[0]} is not on disk)" if pom and pom.absent else ""
             fix = f"add <{names[0]}> to <properties> in pom.xml{absent}"
-            told.append(_warning("B008", words, self.descriptor, fix))
+            told.append(warning("B008", words, self.descriptor, fix))
         return told
 
     def _sources(self, since: float) -> tuple[list[str], frozenset[str]]:
@@ -399,21 +388,3 @@ def _content(file: File) -> bytes | Unfit:
 
 def _not_now(reason: str, remedy: str) -> TargetUnavailable:
     return TargetUnavailable(reason, remedy=remedy, code="B003")
-
-
-def _error(code: str, message: str, file: str, fix: str) -> Diagnostic:
-    return _diagnostic(code, Severity.ERROR, message, file, fix)
-
-
-def _warning(code: str, message: str, file: str, fix: str) -> Diagnostic:
-    return _diagnostic(code, Severity.WARNING, message, file, fix)
-
-
-def _remark(code: str, message: str, file: str, fix: str) -> Diagnostic:
-    return _diagnostic(code, Severity.INFO, message, file, fix)
-
-
-def _diagnostic(code: str, severity: Severity, message: str, file: str, fix: str) -> Diagnostic:
-    return Diagnostic(
-        code=code, severity=severity, message=message, position=Position(file), fix=fix
-    )

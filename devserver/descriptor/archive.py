@@ -110,49 +110,69 @@ class Archive:
         for name in replaced:
             if name in self.twice:
                 return Unfit(f"holds {name} twice: which one counts is up to the reader")
-        pieces: list[bytes | memoryview] = []
-        records: list[tuple[int, bytes | memoryview]] = []
+        touched = frozenset(replaced) | frozenset(dropped)
         data = memoryview(self.data)
-        directory = bytearray(data[self._end.start : self._end.start + self._end.size])
-        view = memoryview(directory)
-        gone = frozenset(dropped)
+        first = self._end.start
+        directory = bytearray(data[first : first + self._end.size])
+        pieces: list[bytes | memoryview] = []
+        records: dict[int, tuple[int, bytes]] = {}
         copied = shift = 0
-        for each in sorted(self._entries, key=lambda entry: entry.start):
-            where = each.record - self._end.start
-            if each.name in replaced or each.name in gone:
-                pieces.append(data[copied : each.start])
-                copied = each.end
-                at = each.start + shift
-                local, record = b"", b""
-                if each.name in replaced:
-                    fixed = _RECORD.unpack_from(directory, where)
-                    local, record = _made(
-                        each.name,
-                        replaced[each.name],
-                        at - self._end.base,
-                        stamp=(fixed[5], fixed[6]),
-                        attributes=(fixed[14], fixed[15]),
-                        deflated=each.method != _STORED,
-                    )
-                    pieces.append(local)
-                    records.append((each.record, record))
-                shift += len(local) - (each.end - each.start)
+        base = self._end.base
+        for each in self._in_order:
+            name, _, _, _, _, start, end, record, length = each
+            if name not in touched:
+                if shift:
+                    _move(directory, record - first, start + shift - base)
                 continue
-            if shift:
-                _move(directory, where, each.start + shift - self._end.base)
-            records.append((each.record, view[where : where + each.length]))
-        pieces.append(data[copied : self._end.start])
-        at = self._end.start + shift
-        for number, name in enumerate(sorted(replaced.keys() - self.names)):
-            local, record = _made(name, replaced[name], at - self._end.base)
+            pieces.append(data[copied:start])
+            copied = end
+            local, new = b"", b""
+            if name in replaced:
+                fixed = _RECORD.unpack_from(directory, record - first)
+                local, new = _made(
+                    name,
+                    replaced[name],
+                    start + shift - base,
+                    stamp=(fixed[5], fixed[6]),
+                    attributes=(fixed[14], fixed[15]),
+                    deflated=each.method != _STORED,
+                )
+                pieces.append(local)
+            records[record - first] = (length, new)
+            shift += len(local) - (end - start)
+        pieces.append(data[copied:first])
+        at = first + shift
+        added = b""
+        for name in sorted(replaced.keys() - self.names):
+            local, new = _made(name, replaced[name], at - base)
             pieces.append(local)
-            records.append((self._end.start + self._end.size + number, record))
+            added += new
             at += len(local)
-        records.sort(key=lambda each: each[0])
-        end = self._end.moved(len(records), sum(len(record) for _, record in records), at)
-        if end is None:
+        listed = b"".join(_exchanged(directory, records)) + added
+        gone = sum(not new for _, new in records.values())
+        count = len(self._entries) - gone + len(replaced.keys() - self.names)
+        end_of_file = self._end.moved(count, len(listed), at)
+        if end_of_file is None:
             return Unfit("has as many entries as a JAR can have without zip64: none can be added")
-        return b"".join([*pieces, *(record for _, record in records), end])
+        return b"".join([*pieces, listed, end_of_file])
+
+    @cached_property
+    def _in_order(self) -> list[Entry]:
+        """The entries as they follow one another in the file."""
+        return sorted(self._entries, key=lambda entry: entry.start)
+
+
+def _exchanged(
+    directory: bytearray, records: Mapping[int, tuple[int, bytes]]
+) -> Iterator[bytes | memoryview]:
+    """The directory with these of its records, by where they begin, exchanged."""
+    view = memoryview(directory)
+    copied = 0
+    for at, (length, new) in sorted(records.items()):
+        yield view[copied:at]
+        yield new
+        copied = at + length
+    yield view[copied:]
 
 
 class _End(NamedTuple):

@@ -33,6 +33,8 @@ def likely(source: bytes, entry: bytes, properties: Mapping[str, str]) -> How | 
     """
     names = {found[1] for found in PROPERTY.finditer(_text(source)) if found[1] in properties}
     how = How.FILTERED if any(f"${{{name}}}" not in _text(entry) for name in names) else How.COPIED
+    if source != entry and b"".join(source.split()) == b"".join(entry.split()):
+        return None  # the same but for white space: that is what a minifier takes away
     mine = set(map(bytes.strip, made(source, how, properties).splitlines())) - {b""}
     theirs = set(map(bytes.strip, entry.splitlines())) - {b""}
     if len(theirs) < 3 or len(mine) < 3:

@@ -80,7 +80,7 @@ def _rule(code: str) -> dict[str, object]:
 
 def _result(each: Diagnostic, index: int) -> dict[str, object]:
     position = each.position
-    place: dict[str, object] = {"artifactLocation": {"uri": quote(position.file)}}
+    place: dict[str, object] = {"artifactLocation": {"uri": _uri(position.file)}}
     if position.line:
         region = {"startLine": position.line}
         if position.column:
@@ -94,6 +94,11 @@ def _result(each: Diagnostic, index: int) -> dict[str, object]:
         "message": {"text": words},
         "locations": [{"physicalLocation": place}],
     }
+
+
+def _uri(name: str) -> str:
+    """A relative reference; what is no UTF-8 in a file's name is quoted byte by byte."""
+    return quote(name.encode("utf-8", "surrogateescape"))
 
 
 def junit(diagnostics: Iterable[Diagnostic], names: Iterable[str]) -> str:
@@ -130,7 +135,7 @@ def _suite(name: str, found: list[Diagnostic]) -> str:
 
 def _case(each: Diagnostic) -> str:
     words = one_line(each.message)
-    name = quoteattr(f"{each.code} {each.position}")
+    name = quoteattr(one_line(f"{each.code} {each.position}"))
     head = f"    <testcase name={name} classname={quoteattr(one_line(each.position.file))}>"
     text = escape(f"{words}\n{one_line(each.fix)}".strip())
     if each.is_error:

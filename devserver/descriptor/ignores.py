@@ -12,6 +12,9 @@ from devserver.descriptor.document import Document, Ignore, Point, XmlDocument
 
 _COMMENT = re.compile(r"\s*upm-dev:\s*ignore\s+([A-Z]\w*(?:\s*,\s*[A-Z]\w*)*)")
 
+NEVER = ("G007", "X101")
+"""What is no descriptor, or has no key, cannot be served: a comment in it does not change that."""
+
 
 def ignored(text: str, document: Document) -> Callable[[str, Point], bool] | None:
     """Whether a problem with this id at this place is to be left out; None: none is."""
@@ -20,7 +23,7 @@ def ignored(text: str, document: Document) -> Callable[[str, Point], bool] | Non
     asked = ignores(text)
 
     def hushed(code: str, at: Point) -> bool:
-        return any(
+        return code not in NEVER and any(
             each.first <= at.line <= each.last and matches(code, each.codes) for each in asked
         )
 

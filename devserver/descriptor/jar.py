@@ -6,6 +6,7 @@ Only the directory and the few entries that are asked for are read, bounded; not
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -22,6 +23,8 @@ MANIFEST = "META-INF/MANIFEST.MF"
 SCANNED = "META-INF/plugin-descriptors"
 LIMIT = 8 * 1024 * 1024
 """Bytes of one entry that are unpacked."""
+MAX_UNPACKED = 32 * 1024 * 1024
+"""Bytes that are unpacked of all the entries of one JAR."""
 MAX_ENTRIES = 200_000
 MAX_NESTED = 64 * 1024 * 1024
 """Bytes of a JAR inside an OBR."""
@@ -44,14 +47,14 @@ class Jar:
     """The parts of a JAR that matter here.
 
     `descriptors` maps the names of its descriptors to their bytes, the main one first; `names` are
-    all its entries; `nested` the JARs on its Bundle-ClassPath.
+    all its entries; `labels` is None where they are too many to be read.
     """
 
     name: str
     names: frozenset[str]
     descriptors: Mapping[str, bytes]
     manifest: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    labels: Mapping[str, frozenset[str]] | None = field(default_factory=dict)
 
     @property
     def classes(self) -> frozenset[str]:
@@ -100,14 +103,13 @@ def _read(archive: zipfile.ZipFile, name: str) -> tuple[tuple[Jar, ...], tuple[D
             words = f"{name} holds an entry outside its root: {each}"
             found.append(_diagnostic("G010", Severity.ERROR, words, name, "build it again"))
             break
-    if len(set(names)) != len(names):
-        twice = next(each for each in names if names.count(each) > 1)
+    if twice := next((each for each, count in Counter(names).items() if count > 1), None):
         words = f"{name} holds {twice} twice: which one counts is up to the reader"
         found.append(_diagnostic("G010", Severity.WARNING, words, name, "build it again"))
     nested = [each for each in infos if each.filename.endswith(".jar") and "/" not in each.filename]
     if name.endswith(".obr") or ("obr.xml" in names and nested):
         return _obr(archive, name, nested, found)
-    jar = _jar(archive, name, names)
+    jar = _jar(archive, name, found)
     found += _deployable(jar)
     return ((jar,) if jar.descriptors else ()), tuple(found)
 
@@ -126,8 +128,7 @@ def _obr(
             found.append(_diagnostic("G010", Severity.WARNING, words, name))
             continue
         with zipfile.ZipFile(BytesIO(archive.read(info))) as inner:
-            names = [each.filename for each in inner.infolist()]
-            jar = _jar(inner, f"{name}!/{info.filename}", names)
+            jar = _jar(inner, f"{name}!/{info.filename}", found)
             found += _deployable(jar)
             if jar.descriptors:
                 jars.append(jar)
@@ -141,38 +142,64 @@ def _obr(
     return tuple(jars), tuple(found)
 
 
-def _jar(archive: zipfile.ZipFile, name: str, names: list[str]) -> Jar:
-    manifest = parse_manifest(_entry(archive, MANIFEST, names))
-    scanned = [
+class _Entries:
+    """The entries of a JAR, unpacked where they are asked for, all together not too large."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.names = frozenset(archive.namelist())
+        self._archive = archive
+        self._left = MAX_UNPACKED
+
+    def read(self, entry: str) -> bytes | None:
+        """The bytes of an entry, none where there is no such; None where they are too many."""
+        if entry not in self.names:
+            return b""
+        limit = min(LIMIT, self._left)
+        with self._archive.open(entry) as stream:
+            data = stream.read(limit + 1)
+        self._left = max(0, self._left - len(data))
+        return data if len(data) <= limit else None
+
+
+def _jar(archive: zipfile.ZipFile, name: str, found: list[Diagnostic]) -> Jar:
+    """The JAR called *name*; what is wrong with its entries is added to *found*."""
+    entries = _Entries(archive)
+    names = entries.names
+    manifest = parse_manifest(entries.read(MANIFEST) or b"")
+    scanned = {
         each.strip().strip("/") for each in manifest.get("Atlassian-Scan-Folders", "").split(",")
-    ]
+    }
     wanted = [each for each in (DESCRIPTOR, REMOTE_DESCRIPTOR, CONNECT_DESCRIPTOR) if each in names]
     wanted += [
         each
-        for each in sorted(set(names))
+        for each in sorted(names)
         if each.endswith(".xml") and each.rpartition("/")[0] in scanned and each not in wanted
     ]
-    labels = {
-        each.removesuffix(".properties").replace("/", "."): property_names(
-            _entry(archive, each, names)
-        )
-        for each in sorted(set(names))
-        if each.endswith(".properties") and not each.startswith("META-INF/")
-    }
+    descriptors: dict[str, bytes] = {}
+    for each in wanted:
+        data = entries.read(each)
+        if data is None:
+            words = f"{name}!/{each} is too large: {LIMIT >> 20} MB are read, and of all"
+            words += f" descriptors together {MAX_UNPACKED >> 20} MB"
+            found.append(_diagnostic("S005", Severity.ERROR, words, name, "make it smaller"))
+            continue
+        descriptors[each] = data
     return Jar(
-        name=name,
-        names=frozenset(names),
-        descriptors={each: _entry(archive, each, names) for each in wanted},
-        manifest=manifest,
-        labels=labels,
+        name=name, names=names, descriptors=descriptors, manifest=manifest, labels=_labels(entries)
     )
 
 
-def _entry(archive: zipfile.ZipFile, entry: str, names: list[str]) -> bytes:
-    if entry not in names:
-        return b""
-    with archive.open(entry) as stream:
-        return stream.read(LIMIT)
+def _labels(entries: _Entries) -> Mapping[str, frozenset[str]] | None:
+    """The keys of its .properties; None where they are too many: half would be misleading."""
+    labels: dict[str, frozenset[str]] = {}
+    for each in sorted(entries.names):
+        if not each.endswith(".properties") or each.startswith("META-INF/"):
+            continue
+        data = entries.read(each)
+        if data is None:
+            return None
+        labels[each.removesuffix(".properties").replace("/", ".")] = property_names(data)
+    return labels
 
 
 def parse_manifest(data: bytes) -> dict[str, str]:
@@ -185,7 +212,7 @@ def parse_manifest(data: bytes) -> dict[str, str]:
 
 def _deployable(jar: Jar) -> list[Diagnostic]:
     """What an upload would be refused for: no descriptor at the root of the JAR."""
-    if jar.descriptors or jar.bundle:
+    if jar.descriptors or jar.bundle or DESCRIPTOR in jar.names:
         return []
     elsewhere = sorted(each for each in jar.names if each.endswith(f"/{DESCRIPTOR}"))
     fix = "put it at the root: src/main/resources/atlassian-plugin.xml"

@@ -18,6 +18,8 @@ PROPERTY = re.compile(r"\$\{([^${}]+)\}")
 MAX_PARENTS = 20
 MAX_ROUNDS = 30
 """Levels of properties that name properties; a circle ends there."""
+MAX_GROWTH = 1_000_000
+"""Characters that properties may add to a text: they can name each other many times over."""
 
 AMPS = re.compile(
     r"(?:maven-)?(?P<product>amps|jira|confluence|bamboo|bitbucket|stash|crowd|fecru|refapp)"
@@ -103,11 +105,20 @@ def read(files: Mapping[str, bytes], name: str = POM) -> Pom | None:
     )
 
 
-def fill(text: str, properties: Mapping[str, str]) -> str:
-    """*text* with every `${…}` that is known replaced; the others stay as they are."""
+def fill(text: str, properties: Mapping[str, str], growth: int = MAX_GROWTH) -> str:
+    """*text* with every `${…}` that is known replaced; the others stay as they are.
+
+    Properties that would make it longer by more than *growth* characters stay, too.
+    """
+    limit = len(text) + growth
     for _ in range(MAX_ROUNDS):
+        size = len(text)
+        for found in PROPERTY.finditer(text):
+            size += len(properties.get(found[1], found[0])) - len(found[0])
+        if size > limit:
+            break
         filled = PROPERTY.sub(lambda found: properties.get(found[1], found[0]), text)
-        if filled == text or len(filled) > 1_000_000:
+        if filled == text:
             break
         text = filled
     return text
@@ -176,7 +187,13 @@ def _text(holder: Element | None, name: str) -> str:
 
 
 def _resolved(properties: dict[str, str]) -> dict[str, str]:
-    return {name: fill(value, properties) for name, value in properties.items()}
+    """Each as far as it goes; all together they grow no more than one text may."""
+    found: dict[str, str] = {}
+    left = MAX_GROWTH
+    for name, value in properties.items():
+        found[name] = fill(value, properties, left)
+        left -= max(0, len(found[name]) - len(value))
+    return found
 
 
 def _plugin(chain: list[Element]) -> Element | None:

@@ -34,6 +34,7 @@ _PROLOG = re.compile(r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*", re.DOTALL)
 _ATTRIBUTE = re.compile(r"""\s+([^\s=/>"']+)\s*=\s*("[^"]*"|'[^']*')""")
 _NAME = re.compile(r"<\s*/?\s*([^\s/>]*)")
 _TAG_END = re.compile(r"""(?:[^>"']|"[^"]*"|'[^']*')*>""")
+_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|apos|quot);|#)([^\s;<&\"']{1,100});")
 _PREDEFINED = ("amp", "lt", "gt", "apos", "quot")
 
 
@@ -243,9 +244,10 @@ def _explain(text: str, words: str, name: str) -> Flaw:
         attribute = here.split("=")[0].strip() or (found[1] if found else "")
         return _flaw(at, f'the attribute "{attribute}" is given twice', "delete one of the two")
     if trace.error == "undefined entity":
-        entity = here[1 : here.find(";")] if ";" in here else here[1:20]
+        found = _ENTITY.search(text, _offset(text, at))
+        entity = found[1] if found else "?"
         return _flaw(
-            at,
+            point_of(text, found.start()) if found else at,
             f"the entity &{entity}; is not defined: XML knows only "
             + ", ".join(f"&{each};" for each in _PREDEFINED),
             "write the character itself, or its number (&#160; for &nbsp;)",

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 from devserver import colours
 from devserver.errors import UsageError
+from devserver.files import contents
 from devserver.model import Diagnostic, Position, Severity, Target
 from devserver.settings import files
-from devserver.settings.layers import COMMAND_LINE, ENVIRONMENT, Layers
+from devserver.settings.layers import COMMAND_LINE, ENVIRONMENT, LIMIT, Layers
 from devserver.settings.table import BY_VARIABLE, PREFIX, SETTINGS, near
 from devserver.settings.targets import SECRET_KINDS, Chosen, choose, secret_variable
 
@@ -258,7 +259,7 @@ def _says_project(folder: Path) -> bool:
     if (folder / files.SETTINGS_FILE).is_file() or (folder / "pom.xml").is_file():
         return True
     try:
-        return b"[tool.upm-dev" in (folder / files.PYPROJECT).read_bytes()
+        return b"[tool.upm-dev" in contents(folder / files.PYPROJECT, LIMIT, within=folder)
     except OSError:  # none, or not ours to read: says nothing
         return False
 

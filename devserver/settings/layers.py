@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from devserver import redact
+from devserver.files import contents
 from devserver.model import Diagnostic, Position, Severity
 from devserver.settings import dotenv, toml
 from devserver.settings.table import (
@@ -32,6 +33,9 @@ CANNOT_CONSENT = {
     name: "a project cannot " + ("trust itself" if name == "trust" else "agree in your place")
     for name in CONSENTS
 }
+
+LIMIT = 1 << 20
+"""Bytes of a settings file or a .env: far more than anybody writes."""
 
 
 class Place(Enum):
@@ -161,12 +165,13 @@ class Layers:
     def text(self, file: Path, name: str) -> str | None:
         """The text of a file that need not be there."""
         try:
-            data = file.read_bytes()
+            data = contents(file, LIMIT, within=file.parent)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
             reason = (exc.strerror or str(exc)).lower()
-            self.note("C001", f"{name} cannot be read: {reason}", Position(name), "mend or move it")
+            fix = "make it a file of this folder that you can read"
+            self.note("C001", f"{name} cannot be read: {reason}", Position(name), fix)
             return None
         text = toml.decode(data)
         if isinstance(text, toml.Misread):

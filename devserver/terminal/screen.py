@@ -91,6 +91,14 @@ class Screen:
         self._redactor = redactor
         self._state = State()
 
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Write *lines* that no event led to."""
+        self._writer.write(map(self._redactor.text, lines))
+
     def __call__(self, event: Event) -> None:
         lines = self._view.lines(event, self._state)
         self._state = apply(self._state, event)

@@ -78,6 +78,8 @@ class View:
     colour: bool = False
     verbose: int = 0
     quiet: bool = False
+    keys: bool = False
+    """Somebody can type: say that there is something to type."""
 
     def lines(self, event: Event, before: State) -> list[str]:  # noqa: C901 - a case an event
         """What to write for *event*; *before* is the state without it."""
@@ -128,7 +130,8 @@ class View:
             for target, url in event.targets.items()
         ]
         watching = f", watching by {one_line(event.watcher)}" if self.verbose else ""
-        lines += ["", self._dim(f"  Ctrl-C stops and unregisters{watching}"), ""]
+        keys = ", h + Enter shows the keys" if self.keys else ""
+        lines += ["", self._dim(f"  Ctrl-C stops and unregisters{keys}{watching}"), ""]
         return lines
 
     def _changed(self, event: Changed) -> list[str]:

@@ -57,7 +57,8 @@ class Ownership:
         self._landed: set[str] = set()
         self._adopts = adopts
         self._shipped: set[str] = set()
-        self._is_near = target.dev or is_this_machine(target.url)
+        if not target.dev and not is_this_machine(target.url):
+            upm.wire.barred = None if Permission.INSTALL in self._permissions else self._far()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -68,6 +69,8 @@ class Ownership:
         """The user agrees; for the rest of this run."""
         self._permissions.add(permission)
         self.wanted = None
+        if permission is Permission.INSTALL:
+            self._upm.wire.barred = None
         if permission is Permission.TAKE_OVER:
             self._foreign = None
 
@@ -76,22 +79,24 @@ class Ownership:
         self._foreign = foreign
         self.wanted = Permission.TAKE_OVER
 
+    def consent(self) -> None:
+        """Make sure that the user agrees to anything being sent there; to be called first.
+
+        Raises TargetRefused: until then the wire itself sends nothing.
+        """
+        self.wanted = None
+        if self._upm.wire.barred is not None:
+            self.wanted = Permission.INSTALL
+            raise self._far()
+
     async def claim(self, descriptor: Descriptor) -> None:
         """Make sure that *descriptor* may be installed, and note that it will be.
 
         `disclaim` undoes this when nothing came of it. Raises TargetRefused where the user has to
         agree first.
         """
-        key, name = descriptor.key, self._target.name
+        key = descriptor.key
         self.wanted = None
-        if not self._is_near and Permission.INSTALL not in self._permissions:
-            self.wanted = Permission.INSTALL
-            raise TargetRefused(
-                f"{name} is {self._target.url}, which is not this machine; nothing was sent",
-                remedy="if it is meant for development, press y (--yes), or write dev = true under "
-                f"[targets.{name}]",
-                code="TARGET-NOT-DEV",
-            )
         if self._foreign is not None and Permission.TAKE_OVER not in self._permissions:
             raise self._not_ours(self._foreign)
         if key in self._keys:
@@ -140,6 +145,15 @@ class Ownership:
         with self._journal_at_hand() as journal:
             if journal:
                 journal.keep(self._target.url, key)
+
+    def _far(self) -> TargetRefused:
+        name = self._target.name
+        return TargetRefused(
+            f"{name} is {self._target.url}, which is not this machine; nothing was sent",
+            remedy="if it is meant for development, press y (--yes), or write dev = true under "
+            f"[targets.{name}] and trust the settings (--trust)",
+            code="TARGET-NOT-DEV",
+        )
 
     def _not_ours(self, there: Plugin) -> TargetRefused:
         self.wanted = Permission.TAKE_OVER

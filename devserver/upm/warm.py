@@ -11,6 +11,7 @@ from devserver.upm.client import Upm
 from devserver.upm.pace import Limits
 
 MOMENT = 1.0
+"""Seconds that a token is waited for, once the target has given one before."""
 
 
 class WarmToken:
@@ -21,6 +22,7 @@ class WarmToken:
         self._upm = upm
         self._limits = limits
         self._token: tuple[str, float] | None = None
+        self._proven = False
         self._asking: asyncio.Task[None] | None = None
 
     def warm(self, tasks: asyncio.TaskGroup) -> None:
@@ -41,10 +43,11 @@ class WarmToken:
     async def ready(self) -> None:
         """Wait, a moment, for a token that is being asked for; raise what rejected us for good.
 
-        To be awaited before other requests: a wrong password is then sent once, not twice.
+        To be awaited before other requests: a wrong password is then sent once, not twice. So a
+        target that has not let us in yet is waited for until its answer is there.
         """
         if self._asking is not None and not self._asking.done():
-            await asyncio.wait((self._asking,), timeout=MOMENT)
+            await asyncio.wait((self._asking,), timeout=MOMENT if self._proven else None)
             self._asking.cancel()
         if self.rejected is not None:
             raise self.rejected
@@ -67,3 +70,4 @@ class WarmToken:
             return
         else:
             self._token = (token, time.monotonic())
+            self._proven = True

@@ -107,6 +107,8 @@ class Wire:
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
         """Hears of each exchange."""
+        self.barred: TargetError | None = None
+        """Why nothing at all may be sent, yet: the user was not asked, or said no."""
 
     async def connect(self) -> None:
         """Open a connection to the target's port, TCP alone, and close it. Raises TargetError."""
@@ -117,6 +119,7 @@ class Wire:
         await self._knock(self._trusted.get("ssl") or ssl.create_default_context())
 
     async def _knock(self, tls: ssl.SSLContext | None) -> None:
+        self._bar()
         host, port = self.base.host or "", self.base.port or 80
         try:
             async with asyncio.timeout(KNOCK_LIMIT):
@@ -134,6 +137,10 @@ class Wire:
             text = str(error) or "no answer to the handshake"
             raise self.explained(Refusal(call=Call.STATUS, trouble=trouble, text=text)) from error
         writer.transport.abort()
+
+    def _bar(self) -> None:
+        if self.barred is not None:
+            raise self.barred
 
     @property
     def proxy(self) -> URL | None:
@@ -156,9 +163,10 @@ class Wire:
         """Send one request and read its answer.
 
         *path* begins with a slash and is appended to the base URL (*at_root*: to its origin alone).
-        *limit* is in seconds. Raises TargetUnavailable where no answer came, AnswerLost where the
-        request may have arrived nevertheless.
+        *limit* is in seconds. Raises what `barred` says, TargetUnavailable where no answer came,
+        AnswerLost where the request may have arrived nevertheless.
         """
+        self._bar()
         base = self.base.origin() if at_root else self.base
         url = URL(str(base).rstrip("/") + path, encoded=True)
         if query:

@@ -1,11 +1,13 @@
 """Ports and the servers on them: both loopback addresses, one port number, closed when left."""
 
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from devserver.errors import CannotStart, PortInUse
 
@@ -85,11 +87,24 @@ def _bound(host: str, port: int, flag: str) -> socket.socket:
     return opened
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure is one of this program; bytes that are no HTTP are their sender's."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOG = logging.getLogger("devserver.web")
+_LOG.addFilter(_is_ours)
+
+
 @asynccontextmanager
 async def serving(app: web.Application, sockets: list[socket.socket]) -> AsyncIterator[int]:
     """Serve *app* on *sockets* while the block runs; yields the port number."""
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, handler_cancellation=True
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        handler_cancellation=True,
+        logger=_LOG,
     )
     await runner.setup()
     try:

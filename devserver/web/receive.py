@@ -74,7 +74,8 @@ def receiver(
                 )
             )
         if finding.verdict is Verdict.FORGED:
-            return Received(answer.status, f"{finding.reason}\n" if finding.reason else "")
+            # Why is for the user alone: it names the targets, and anybody may ask here.
+            return Received(answer.status, "its sender has not proved who it is\n")
         return Received(answer.status, trouble, answer.body, answer.headers)
 
     return receive

@@ -13,6 +13,7 @@ def test_the_settings_file_is_one(tmp_path: Path) -> None:
     """The example is read without a mistake, and every key of it reaches its setting."""
     (example,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
     (tmp_path / "upm-dev.toml").write_text(example, encoding="utf-8")
+    (tmp_path / "ca.pem").write_bytes(b"")  # named in it
 
     settings = load(tmp_path, {}, {})
 

@@ -226,6 +226,30 @@ async def test_nobody_hits_production_by_a_typo(project: Path, env: dict[str, st
     assert "s3cret" not in said + told
 
 
+@pytest.mark.parametrize("more", [(), ("--yes",), ("--trust",)])
+async def test_a_cloned_project_cannot_send_the_password_away(
+    project: Path, env: dict[str, str], more: tuple[str, ...]
+) -> None:
+    """Its `dev = true` for a host elsewhere is worth nothing until the user trusts it: no byte."""
+    (project / "upm-dev.toml").write_text(
+        '[app]\nvariables = { version = "1.0" }\n'
+        '[targets.evil]\nurl = "https://evil.example.com"\ndev = true\n'
+    )
+    # All that goes to a host elsewhere would come by the proxy.
+    async with scripted([], last=answer(502)) as proxy:
+        variables = {
+            **env,
+            "UPM_DEV_PASSWORD": "s3cret-of-the-test",
+            "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+        }
+        code, out, err = await run(
+            "register", project, "--port", "0", "--timeout", "1", *more, env=variables
+        )
+
+    assert (code, bool(proxy.requests)) == ((4, True) if more else (6, False)), out + err
+    assert ("TARGET-NOT-DEV" in out) is not bool(more)
+
+
 async def test_unregister_takes_ours_alone(
     host: SimulatedHost, project: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -382,6 +406,32 @@ async def test_a_task_that_nobody_follows_is_settled(project: Path, env: dict[st
 
     assert code == 4, said
     assert json.loads(out)["targets"][0]["ours"]
+
+
+async def test_diff_tells_what_a_target_has(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """Not installed, the same, another version: as UPM tells it, in words and as JSON."""
+    with (project / "upm-dev.toml").open("a") as settings:
+        settings.write(f'[targets.dev]\nurl = "{host.url}"\nuser = "admin"\n')
+
+    code, out, err = await run("diff", "target:dev", project, env=env)
+    assert (code, err) == (0, "")
+    assert "not installed" in out
+
+    assert (await register(project, "dev", env))[0] == 0
+    same = await run("diff", "target:dev", project, "--json", env=env)
+    toml = project / "upm-dev.toml"
+    toml.write_text(toml.read_text().replace("1.0", "1.1"))
+    code, out, err = await run("diff", "target:dev", project, env=env)
+    assert (code, err) == (0, "")
+    assert "1.0" in out
+    assert "1.1" in out
+    assert out.strip() not in json.loads(same[1])["difference"]
+
+    code, _, err = await run("diff", "target:nobody", project, env=env)
+    assert code == 2
+    assert "nobody" in err
 
 
 async def test_what_came_with_the_product_is_no_orphan(

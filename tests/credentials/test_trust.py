@@ -63,6 +63,42 @@ def test_what_would_run(project: Path) -> None:
     assert trust.commands(settings(project, target=("wiki",)))[1:] == ("pass show wiki",)
 
 
+FAR = """\
+[targets.prod]
+url = "https://jira.example.com"
+dev = true
+[targets.lab]
+url = "https://lab.example.com"
+[targets.near]
+url = "http://localhost:2990/jira"
+dev = true
+"""
+
+
+def test_a_far_target_is_vouched_for_by_who_is_trusted(project: Path) -> None:
+    """`dev = true` counts as soon as the user has said yes to the settings; asked once."""
+    (project / "upm-dev.toml").write_text(FAR, encoding="utf-8")
+    found, user = settings(project), User(False, True)
+
+    assert not trust.allow(found, None)
+    assert not trust.allow(found, user)
+    assert [each.dev for each in trust.believed(found, False).targets] == [False, False, True]
+    assert trust.allow(found, user)
+    assert trust.allow(settings(project), None)
+    assert trust.believed(found, True) is found
+    assert trust.allow(settings(project, trust=True), None)
+    assert "log in and install apps at https://jira.example.com" in user.asked[0]
+    assert "lab" not in user.asked[0]
+
+
+def test_a_near_target_needs_no_trust(project: Path) -> None:
+    """Nor one that the user agrees to by --yes."""
+    (project / "upm-dev.toml").write_text(FAR, encoding="utf-8")
+
+    assert trust.allow(settings(project, target=("near",)), None)
+    assert trust.allow(settings(project, yes=True), None)
+
+
 def test_settings_that_run_nothing_need_no_trust(tmp_path: Path) -> None:
     """Nobody is asked."""
     assert trust.allow(settings(tmp_path), None)

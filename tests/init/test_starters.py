@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from datacenter.plugins import jar
 from processes import environment, upm_dev
 
 from devserver.cli.init import STARTERS
@@ -106,3 +107,25 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     made = run("init", tmp_path / "app", "--starter", "connect")
     assert made.returncode == 2
     assert "cannot be written" in made.stderr
+
+
+async def test_the_plugin_starter_goes_in_as_a_jar(tmp_path: Path) -> None:
+    """Packed as a build would pack it, it is confirmed by a Data Center host."""
+    app = tmp_path / "hello"
+    assert run("init", app, "--starter", "p2-plugin").returncode == 0
+    resources = app / "src/main/resources"
+    rendered = run("render", app).stdout
+    (app / "target").mkdir()
+    entries = {each: (resources / each).read_bytes() for each in files(resources)}
+    entries["atlassian-plugin.xml"] = rendered.encode()
+    headers = {"Bundle-SymbolicName": "a", "Atlassian-Plugin-Key": "com.example.hello"}
+    (app / "target/hello-1.0.0-SNAPSHOT.jar").write_bytes(jar(entries, headers))
+    async with (
+        simulated_host(port=0, profile="dc") as host,
+        upm_dev("register", app, "--json", "--port", "0", "--target", host.url) as register,
+    ):
+        await register.seen("target", state="confirmed", revision="r1", by="upm")
+        assert await register.ended() == 0
+        plugin = host.state.plugins["com.example.hello"]
+        assert [each.key for each in plugin.app.modules] == ["styles", "greet"]
+        assert plugin.app.version == "1.0.0-SNAPSHOT"

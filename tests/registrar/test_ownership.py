@@ -6,6 +6,7 @@ import pytest
 from registrar.house import QUICK, house, remote, running
 from upm.scripted import RESET, answer, scripted
 
+from devserver.errors import TargetRefused
 from devserver.events import Notice
 from devserver.model import Proof, Target, TargetState
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
@@ -153,6 +154,34 @@ async def test_a_target_elsewhere_is_not_written_to_unasked(host: SimulatedHost)
 
     assert event.code == "TARGET-NOT-DEV"
     assert "--yes" in (event.remedy or "")
+
+
+async def test_nothing_is_sent_before_the_user_agrees() -> None:
+    """Not one request, of whoever asks: no token, no key of the host's, no look; then all of it."""
+    async with scripted([], last=answer(404)) as host, house(host.url, run=False) as our:
+        far = Target(name="jira", url="https://jira.example.com", user="admin")
+        registrar = Registrar(
+            far,
+            our.upms["jira"],
+            our.bus,
+            delivery=ByUri(our.upms["jira"], Where(our.url)),
+            limits=LOOKING,
+        )
+        our.registrars[0] = registrar
+        async with running(our):
+            our.save()
+            await our.until(TargetState.REFUSED)
+            with pytest.raises(TargetRefused, match="nothing was sent"):
+                await our.upms["jira"].identity()
+            our.save(version="2.0")
+            await our.until(TargetState.REFUSED, revision="r2")
+            assert await registrar.retire() == ()
+            assert host.requests == []
+
+            registrar.agree()
+            await our.until(TargetState.UNAVAILABLE)
+
+    assert host.requests[0].headers["authorization"]
 
 
 async def test_an_app_that_vanished_is_registered_again(host: SimulatedHost) -> None:

@@ -13,6 +13,7 @@ from devserver.model import Proof, TargetState
 from devserver.registrar import Limits, Permission
 from devserver.simulator import Fault, SimulatedHost, simulated_host
 from devserver.upm.pace import backoff
+from devserver.upm.warm import MOMENT
 
 CONFIRMED = TargetState.CONFIRMED
 
@@ -448,3 +449,26 @@ async def test_agreeing_goes_on_with_what_was_withheld(host: SimulatedHost) -> N
 
     assert event.code == "KEY-CHANGED"
     assert "press y" in (event.remedy or "")
+
+
+async def test_a_slow_rejection_is_waited_for() -> None:
+    """However long a host thinks about a password, it is asked once."""
+    requests = 0
+
+    async def think(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await reader.readuntil(b"\r\n\r\n")
+        requests += 1
+        await asyncio.sleep(MOMENT + 0.3)  # the host's own slowness is what is tested
+        writer.write(answer(401, X_Seraph_LoginReason="AUTHENTICATED_FAILED"))
+        await writer.drain()
+        writer.close()
+
+    limits = Limits(confirm=2.0)
+    async with await asyncio.start_server(think, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jira"
+        async with house(url, limits=limits, request_limit=5.0) as our:
+            our.save()
+            await our.until(TargetState.REJECTED)
+
+    assert requests == 1

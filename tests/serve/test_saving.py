@@ -178,6 +178,59 @@ async def test_a_checkout_of_another_branch_is_one_registration(project: Project
         assert not serve.of("withheld")
 
 
+async def test_a_new_branch_is_rendered_where_the_template_tells_it(project: Project) -> None:
+    """`git.branch` is part of what is looked at, though no file of the project has changed."""
+    git(project.root, "init", "-b", "main")
+    project.save(TEMPLATE.replace("{{ name }}", "{{ name }} {{ git.branch }}"))
+    git(project.root, "add", ".")
+    git(project.root, "commit", "-m", "one")
+    async with (
+        simulated_host(port=0) as host,
+        upm_dev("serve", project.root, "--json", "--port", "0", "--target", host.url) as serve,
+    ):
+        await serve.seen("target", state="confirmed", revision="r1")
+        git(project.root, "checkout", "-b", "feature")
+        changed = await serve.seen("changed")
+        assert changed["paths"] == [".git/HEAD"]
+        await serve.seen("target", state="confirmed", revision="r2")
+        assert host.state.plugins["com.acme.hello"].app.name == "Hello World feature"
+
+
+async def test_a_template_that_is_never_quiet_is_told_all_the_same(project: Project) -> None:
+    """Rewritten without a pause and broken all along: withheld within the limit."""
+    done = threading.Event()
+
+    def hurry() -> None:
+        number = 0
+        while not done.wait(0.03):
+            number += 1
+            project.save(TEMPLATE + f"<broken{number}")
+
+    async with (
+        simulated_host(port=0) as host,
+        upm_dev("serve", project.root, "--json", "--port", "0", "--target", host.url) as serve,
+    ):
+        await serve.seen("target", state="confirmed", revision="r1")
+        writing = asyncio.create_task(asyncio.to_thread(hurry))
+        try:
+            await serve.seen("withheld", within=8)
+        finally:
+            done.set()
+            await writing
+
+
+async def test_a_deleted_template_is_the_only_change(project: Project) -> None:
+    """What it included is not looked at any more; it has not changed."""
+    async with (
+        simulated_host(port=0) as host,
+        upm_dev("serve", project.root, "--json", "--port", "0", "--target", host.url) as serve,
+    ):
+        await serve.seen("target", state="confirmed", revision="r1")
+        project.template.unlink()
+        changed = await serve.seen("changed")
+        assert changed["paths"] == ["atlassian-plugin.xml.j2"]
+
+
 async def test_a_thousand_saves_in_a_second_end_with_the_last(project: Project) -> None:
     """At most forty registrations, and the last content is the one that runs."""
 

@@ -190,3 +190,20 @@ async def test_a_target_that_is_no_upm(
         assert await process.stop() == 130
         await process.ended()
         assert "Traceback" not in process.errors
+
+
+async def test_a_project_that_is_moved_away_ends_nothing(project: Project) -> None:
+    """Its app cannot be started where nothing is; what was served stays so, and Ctrl-C works."""
+    project.save(SETTINGS + 'command = "exit 3"\n', project.settings)
+    async with (
+        simulated_host(port=0) as host,
+        upm_dev(*serve(project, "--target", host.url, "--trust")) as process,
+    ):
+        await process.seen("target", state="confirmed")
+        project.root.rename(project.root.with_name("elsewhere"))
+        await process.seen("withheld")
+        crashed = await process.seen("app", state="crashed")
+        assert "cannot be started" in crashed["detail"]
+        assert await process.stop() == 130
+        await process.ended()
+        assert "Traceback" not in process.errors

@@ -45,6 +45,14 @@ XML: tuple[tuple[str, str, set[str]], ...] = (
     ("", '<web-section key="s:t" location="l" weight="1"/>', {"X203"}),
     ("", '<web-section key="s&amp;t" location="l" weight="1"/>', {"X203"}),
     ("", '<foo key="f"/>', {"X204"}),
+    (  # a Confluence blueprint: the dialog shows its name
+        "",
+        '<web-item key="b" i18n-name-key="b.name" section="system.create.dialog/content">'
+        '<param name="blueprintKey" value="b"/></web-item>',
+        set(),
+    ),
+    ("", '<customBuildProcessorServer key="c" name="c" class="a.C"/>', set()),
+    ("", '<web-resource key="w"><dependency/></web-resource>', {"X314"}),
     ("", '<module-type key="foo" class="a.F"/><foo key="f"/>', set()),
     ("<param>x</param>", SERVLET, {"X119"}),
     ('<param name="configure.url">http://x</param>', SERVLET, {"X120"}),

@@ -188,5 +188,6 @@ def test_scanned_descriptors_belong_to_the_jar(tmp_path: Path) -> None:
         (found,), _ = jar.read(file, "a.jar")
 
     assert list(found.descriptors) == ["atlassian-plugin.xml", "META-INF/plugin-descriptors/wr.xml"]
+    assert found.labels is not None
     assert found.labels["i18n"] == {"a.b", "d:e", "fg"}
     assert jar.project(found).scanned

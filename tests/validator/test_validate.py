@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import Result
 from lxml import etree
@@ -76,6 +77,19 @@ def test_standard_input(run: Run, good: str) -> None:
     assert run("validate", "-", input=b"\x00\x01\xff").exit_code == 1
     huge = run("validate", "-", "--format", "json", input=b"<a>" + b" " * (8 << 20))
     assert found(huge)[0][0] == "S005"
+
+
+def test_standard_input_is_no_template(run: Run, save: Save, good: str) -> None:
+    """What stands between braces is opaque, whatever project is here; directives are told of."""
+    save("upm-dev.toml", '[app]\nvariables = { name = "x:y" }\n')
+
+    tokens = run("validate", "-", input=good.replace('"com.acme.app"', '"{{ name }}"').encode())
+    assert (tokens.exit_code, tokens.stdout) == (0, "no problems\n")
+    branch = good.replace("<web-section", "{% if 1 < 2 %}{% endif %}<web-section")
+    result = run("validate", "-", "--format", "json", input=branch.encode())
+    assert result.exit_code == 0
+    (remark,) = json.loads(result.stdout)["diagnostics"]
+    assert "only what is left is checked" in remark["message"]
 
 
 def test_folders_are_searched_and_gitignore_is_honoured(run: Run, save: Save, good: str) -> None:
@@ -205,8 +219,34 @@ def test_github_annotations_are_escaped(run: Run, save: Save, good: str) -> None
     assert "\n::error" not in result.stdout
 
 
+SARIF = json.loads((Path(__file__).parent / "sarif/sarif-schema-2.1.0.json").read_bytes())
+
+
+def test_sarif_is_what_its_schema_asks_for(run: Run, save: Save, good: str) -> None:
+    """Real output, of every severity, of a file with an odd name and of one that has no line."""
+    validator = jsonschema.validators.validator_for(SARIF)(
+        SARIF, format_checker=jsonschema.FormatChecker()
+    )
+    save(NAME, good.replace('weight="10"', 'weight="x" system="true"').replace("1.0.0", "v1"))
+    save("b % ü #1/atlassian-connect.json", '{"key": "a b", "baseUrl": "x", "modules": []}')
+    save("c/" + NAME, good)
+    Path("c/up.jar").write_bytes(b"no JAR")
+
+    for arguments in ([], ["."], ["c"], ["c/up.jar"]):
+        log = json.loads(run("validate", *arguments, "--format", "sarif").stdout)
+        assert [each.message for each in validator.iter_errors(log)] == []
+
+    levels = {
+        each["level"]
+        for each in json.loads(run("validate", ".", "--format", "sarif").stdout)["runs"][0][
+            "results"
+        ]
+    }
+    assert levels == {"error", "warning", "note"}
+
+
 def test_sarif_has_what_the_standard_asks_for(run: Run, save: Save, good: str) -> None:
-    """Version, driver, rules by index, levels, regions: SARIF 2.1.0 §3.13 to §3.30."""
+    """What no schema tells: rules by their index, levels, regions: SARIF 2.1.0 §3.13 to §3.30."""
     save(NAME, good.replace('weight="10"', 'weight="x"').replace(' name="Acme" plug', " plug"))
 
     log = json.loads(run("validate", "--format", "sarif").stdout)

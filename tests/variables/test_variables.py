@@ -1,22 +1,10 @@
 """What a template may know: our address, its target, git, and the allowed environment."""
 
-import subprocess
 from pathlib import Path
 
 from devserver.model import Target
 from devserver.settings import Settings
-from devserver.variables import allowed_env, for_target, git_facts
-
-
-def git(folder: Path, *arguments: str) -> str:
-    run = subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return run.stdout.strip()
+from devserver.variables import allowed_env, for_target
 
 
 def test_a_later_variable_wins(tmp_path: Path) -> None:
@@ -60,23 +48,3 @@ def test_our_own_environment_never_reaches_a_template() -> None:
     found = allowed_env(["STAGE", "UPM_DEV_PASSWORD", "upm_dev_token", "MISSING"], environ)
 
     assert found == {"STAGE": "dev"}
-
-
-def test_git_is_read_from_its_files(tmp_path: Path) -> None:
-    """Branch and commit, loose or packed, in a worktree, detached, and nothing elsewhere."""
-    assert git_facts(tmp_path / "nowhere") == {"branch": "", "commit": ""}
-    repo = tmp_path / "repo"
-    repo.mkdir()
-    git(repo, "init", "-b", "trunk")
-    git(repo, "commit", "--allow-empty", "-m", "one")
-    commit = git(repo, "rev-parse", "HEAD")
-    assert {"branch": "trunk", "commit": commit} == git_facts(repo)
-
-    git(repo, "pack-refs", "--all")
-    assert {"branch": "trunk", "commit": commit} == git_facts(repo)
-
-    git(repo, "worktree", "add", "-b", "feature/a", "../tree")
-    assert {"branch": "feature/a", "commit": commit} == git_facts(tmp_path / "tree")
-
-    git(repo, "checkout", "--detach")
-    assert {"branch": "", "commit": commit} == git_facts(repo)

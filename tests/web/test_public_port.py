@@ -1,5 +1,6 @@
 """The public port: exactly the descriptor and its callbacks, over real sockets."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -201,3 +202,18 @@ def test_an_address_that_is_not_ours_cannot_be_listened_on(host: str) -> None:
     """`--host` with somebody else's address says so."""
     with pytest.raises(CannotStart, match=host):
         open_sockets(host, 0)
+
+
+async def test_bytes_that_are_no_http_leave_no_trace_in_the_terminal(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whoever reaches the port cannot write stack traces to the user's screen."""
+    async with public_port() as (port, _):
+        number = int(port.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        writer.write(b"GET /\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"400" in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+
+    assert not caplog.records

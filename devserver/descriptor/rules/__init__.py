@@ -28,7 +28,14 @@ _FAMILIES = {
     Kind.P2: (*_XML, "p2"),
     Kind.REMOTE_XML: (*_XML, "remote"),
     Kind.REMOTE_APP: (*_XML, "remote"),
-    Kind.CONNECT_JSON: ("file", "connect", "connect_modules", "connect_values", "host"),
+    Kind.CONNECT_JSON: (
+        "file",
+        "connect",
+        "connect_access",
+        "connect_modules",
+        "connect_values",
+        "host",
+    ),
 }
 
 

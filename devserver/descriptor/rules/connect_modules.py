@@ -13,7 +13,7 @@ from devserver.descriptor.document import (
     Replacement,
     opaque,
 )
-from devserver.descriptor.nearest import nearest
+from devserver.descriptor.nearest import distance, nearest
 from devserver.descriptor.rules import rule
 from devserver.descriptor.rules.connect_kinds import JSON, bitbucket
 from devserver.model import Severity
@@ -65,6 +65,10 @@ def singles(document: JsonDocument) -> Iterator[Problem]:
             )
 
 
+SLIP = 2
+"""Letters that a slip of the pen gets wrong; what is further off may be a type of a newer host."""
+
+
 @rule("J603", Severity.ERROR, JSON)
 def unknown_type(document: JsonDocument) -> Iterator[Problem]:
     known = connect_catalogue().modules
@@ -84,14 +88,15 @@ def unknown_type(document: JsonDocument) -> Iterator[Problem]:
         if kind.startswith(("_", "//")) or opaque(kind):
             continue
         near = nearest(kind, known)
+        meant = near is not None and distance(kind.lower(), near.lower()) <= SLIP
         there = near in declared(document)
         yield Problem(
             at,
             f"{kind} is no module type that we know"
-            + (": the host refuses the descriptor" if near else ""),
+            + (": the host refuses the descriptor" if meant else ""),
             f'did you mean "{near}"?' if near else "hosts refuse types that they do not know",
-            None if near else Severity.WARNING,
-            edit=Replacement(at, f'"{kind}"', f'"{near}"') if near and not there else None,
+            None if meant else Severity.WARNING,
+            edit=Replacement(at, f'"{kind}"', f'"{near}"') if meant and not there else None,
         )
 
 
@@ -244,6 +249,9 @@ def _urls(document: JsonDocument) -> Iterator[tuple[JsonModule, tuple[str, ...],
 
 @rule("J609", Severity.ERROR, JSON)
 def relative_url(document: JsonDocument) -> Iterator[Problem]:
+    for each in document.modules:
+        if each.value.get("url") is not None and not isinstance(each.value["url"], str):
+            yield Problem(each.at("url"), "the url is no string", 'write "/…"')
     for each, names, url in _urls(document):
         at = each.at(*names)
         if not url:

@@ -10,9 +10,16 @@ from devserver.model import Kind, Severity
 P2 = Kind.P2
 
 
+CREATE_DIALOG = "system.create."
+"""Confluence's dialogs "create" and "create space": a blueprint's name and wizard are what shows
+there, so its web-item has neither label nor link nor weight."""
+
+
 @rule("X301", Severity.ERROR, P2, Kind.REMOTE_XML)
 def web_item_parts(document: XmlDocument) -> Iterator[Problem]:
     for each in document.module("web-item"):
+        if each.get("section").startswith(CREATE_DIALOG):
+            continue
         own_class = bool(each.get("class"))
         if not each.get("section") and not each.get("location"):
             yield Problem(each.at("section"), "the web-item has no section", 'add section="…"')
@@ -33,7 +40,9 @@ def no_weight(document: XmlDocument) -> Iterator[Problem]:
     lacking = [
         each
         for each in document.module("web-item", "web-section")
-        if "weight" not in each.attributes and each.find("weight") is None
+        if "weight" not in each.attributes
+        and each.find("weight") is None
+        and not each.get("section").startswith(CREATE_DIALOG)
     ]
     if lacking:
         more = f" (nor have {len(lacking) - 1} more)" if len(lacking) > 1 else ""
@@ -262,9 +271,7 @@ def own_web_resources(document: XmlDocument) -> frozenset[str]:
 def dependencies(document: XmlDocument) -> Iterator[tuple[Element, str]]:
     for module in document.module("web-resource", "client-resource", "stash-resource"):
         for each in module.all("dependency"):
-            text = each.text.strip()
-            if text:
-                yield each, text
+            yield each, each.text.strip()
 
 
 @rule("X314", Severity.WARNING, P2, Kind.REMOTE_XML)

@@ -1,0 +1,107 @@
+"""Keys on the terminal: a letter and Enter. Lines, not raw keys, so the terminal stays as it is.
+
+Off where stdin is no terminal; while we are in the background, what is typed is the shell's.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import TextIO
+
+from devserver.commands import Command, Do, OpenDashboard, Quit, RegisterAgain
+from devserver.descriptor.diff import sentence
+from devserver.descriptor.visible import one_line
+from devserver.events import State
+from devserver.terminal.screen import Screen
+
+HELP = {
+    "r": "register again with every target",
+    "o": "open the dashboard",
+    "d": "what the last revision changed",
+    "t": "the targets and where they are",
+    "u": "the addresses",
+    "c": "clear the screen",
+    "q": "quit, and unregister",
+    "h": "this help",
+}
+CLEAR = "\x1b[2J\x1b[3J\x1b[H"
+BACKGROUND_SECONDS = 0.5
+COMMANDS: dict[str, Command] = {"r": RegisterAgain(), "o": OpenDashboard(), "q": Quit()}
+
+
+def told(key: str, state: State) -> list[str] | None:
+    """What is shown for *key*; None where it is none that shows something. Pure."""
+    match key:
+        case "h":
+            return ["", *(f"  {name} + Enter  {words}" for name, words in HELP.items()), ""]
+        case "u":
+            urls = state.started.urls if state.started else {}
+            return ["", *(f"  {name:<10}  {one_line(url)}" for name, url in urls.items()), ""]
+        case "t":
+            lines = []
+            for each in state.targets.values():
+                revision = f" {each.last.revision}" if each.last and each.last.revision else ""
+                lines.append(
+                    f"  {one_line(each.name)}  {each.state.value}{revision}  {one_line(each.url)}"
+                )
+                if each.last and each.last.reason:
+                    lines.append(f"    {one_line(each.last.reason)}")
+            return ["", *(lines or ["  no target yet"]), ""]
+        case "d":
+            if state.published is None:
+                return ["  nothing is published yet"]
+            changes = [f"  {one_line(sentence(each))}" for each in state.published.diff]
+            return [f"  {state.published.revision}", *(changes or ["  same modules"])]
+        case "c":
+            return [CLEAR]
+        case _:
+            return None
+
+
+class Keys:
+    """Hears what is typed on *stream*, and shows or asks for what it means."""
+
+    def __init__(self, stream: TextIO, screen: Screen, do: Callable[[], Do]) -> None:
+        self._fd = stream.fileno()
+        self._screen = screen
+        self._do = do
+        self._typed = b""
+
+    async def run(self) -> None:
+        """Hear until the input ends, or for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            readable = asyncio.Event()
+            loop.add_reader(self._fd, readable.set)
+            try:
+                await readable.wait()
+            finally:
+                loop.remove_reader(self._fd)
+            if not self._ours():
+                await asyncio.sleep(BACKGROUND_SECONDS)
+                continue
+            try:
+                piece = os.read(self._fd, 4096)
+            except OSError:  # the terminal is gone
+                return
+            if not piece:
+                return
+            *lines, self._typed = (self._typed + piece).split(b"\n")
+            for line in lines:
+                self.heard(line.decode("utf-8", "replace").strip().lower())
+
+    def _ours(self) -> bool:
+        """Whether we are in the foreground: reading in the background would stop the process."""
+        try:
+            return os.tcgetpgrp(self._fd) == os.getpgrp()
+        except OSError:
+            return False
+
+    def heard(self, key: str) -> None:
+        """Do what *key* stands for; nothing for an empty line."""
+        if (command := COMMANDS.get(key)) is not None:
+            self._do()(command)
+        elif (lines := told(key, self._screen.state)) is not None:
+            self._screen.show(lines)
+        elif key:
+            self._screen.show([f"  {one_line(key[:20])!r} means nothing; h + Enter for help"])

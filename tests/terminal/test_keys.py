@@ -1,0 +1,100 @@
+"""Letters on a real terminal, answered by a real process."""
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from processes import environment
+from projects import Project
+
+from devserver.events import Published, Started, State, apply
+from devserver.simulator import simulated_host
+from devserver.terminal.keys import HELP, told
+
+
+class Terminal:
+    """The other side of a terminal that `upm-dev serve` runs in."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._shown = ""
+        self._fresh = asyncio.Event()
+        asyncio.get_running_loop().add_reader(fd, self._read)
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the process has gone
+            self._shown += os.read(self._fd, 65536).decode("utf-8", "replace")
+            self._fresh.set()
+            return
+        asyncio.get_running_loop().remove_reader(self._fd)
+
+    def type(self, keys: str) -> None:
+        os.write(self._fd, f"{keys}\n".encode())
+
+    async def shows(self, text: str) -> None:
+        async with asyncio.timeout(15):
+            while text not in self._shown:
+                self._fresh.clear()
+                await self._fresh.wait()
+        self._shown = self._shown.partition(text)[2]
+
+
+@asynccontextmanager
+async def terminal(project: Project, target: str) -> AsyncIterator[Terminal]:
+    command = [sys.executable, "-m", "devserver", "serve", str(project.root), "--port", "0"]
+    pid, fd = pty.fork()
+    if not pid:
+        os.execve(sys.executable, [*command, "--target", target], environment(CI=""))
+    try:
+        yield Terminal(fd)
+    finally:
+        asyncio.get_running_loop().remove_reader(fd)
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)  # noqa: ASYNC222 - it is killed
+        os.close(fd)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+async def test_the_keys(tmp_path: Path) -> None:
+    """Help, addresses, targets, the last change, once more, and the end."""
+    project = Project(tmp_path / "hello")
+    async with (
+        simulated_host(port=0, install_time=0) as host,
+        terminal(project, host.url) as screen,
+    ):
+        await screen.shows("h + Enter shows the keys")
+        await screen.shows("confirmed r1")
+        screen.type("h")
+        await screen.shows(HELP["q"])
+        screen.type("u")
+        await screen.shows("dashboard")
+        screen.type("t")
+        await screen.shows(host.url)
+        screen.type("d")
+        await screen.shows("added")
+        screen.type("x")
+        await screen.shows("means nothing")
+        screen.type("r")
+        await screen.shows("confirmed r1")
+        screen.type("q")
+        await screen.shows("stopped, unregistered from")
+
+
+def test_before_anything_is_known() -> None:
+    """Keys are answered all the same; text of others is made harmless."""
+    state = State()
+    assert told("d", state) == ["  nothing is published yet"]
+    assert told("t", state) == ["", "  no target yet", ""]
+    assert told("?", state) is None
+    started = Started(urls={"app": "http://x/\x1b[2J"}, targets={}, ready_ms=1, watcher="x")
+    state = apply(state, started)
+    assert "\x1b" not in "".join(told("u", state) or ())
+    state = apply(state, Published(revision="r1", digest="d", url="u"))
+    assert told("d", state) == ["  r1", "  same modules"]
