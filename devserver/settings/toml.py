@@ -25,6 +25,13 @@ _KEY = r"""[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'"""
 _STRING = (
     r'(?s:"""(?:[^\\]|\\.)*?"{3,5}' + r"|'''.*?'{3,5}" + r'|"(?:[^"\\\n]|\\.)*"' + r"|'[^'\n]*')"
 )
+_DEEP = (
+    r'(?s:"""(?:[^\\]|\\.)*?(?:"{3,5}|\Z)' + r"|'''.*?(?:'{3,5}|\Z))"
+    r'|"(?:[^"\\\n]|\\.)*+"?' + r"|'[^'\n]*+'?|#[^\n]*+|[\[\]{}.=,\n]"
+)
+"""Strings and comments whole, closed or not, and what nests: read once, from left to right."""
+DEEPEST = 64
+"""Parts of a dotted key and brackets within each other; tomllib has no limit but the stack."""
 _BARE = r"[^,\]}\n#]*"
 
 
@@ -78,6 +85,8 @@ def decode(data: bytes) -> str | Misread:
 
 def read(text: str) -> dict[str, Any] | Misread:
     """The document, or why there is none."""
+    if (deep := _too_deep(text)) is not None:
+        return deep
     import tomllib  # 16 ms, and many projects have no settings file
 
     try:
@@ -88,6 +97,27 @@ def read(text: str) -> dict[str, Any] | Misread:
             return Misread(message[: found.start()], int(found[1]), int(found[2]))
         end = line_and_column(text, len(text.rstrip()))
         return Misread(message.replace(_AT_END, " at the end of the file"), *end)
+
+
+def _too_deep(text: str) -> Misread | None:
+    """Where keys and brackets nest too deep for any parser, found without parsing."""
+    if text.count(".") + text.count("[") + text.count("{") <= DEEPEST:
+        return None
+    brackets = dots = 0
+    for token in re.finditer(_DEEP, text):
+        mark = token[0]
+        if mark in ("[", "{"):
+            brackets, dots = brackets + 1, 0
+        elif mark in ("]", "}"):
+            brackets = max(0, brackets - 1)
+        elif mark == ".":
+            dots += 1
+        elif mark in ("=", ",", "\n"):
+            dots = 0
+        if max(brackets, dots) > DEEPEST:
+            words = f"Nested more than {DEEPEST} levels deep"
+            return Misread(words, *line_and_column(text, token.start()))
+    return None
 
 
 def places(text: str) -> Places:

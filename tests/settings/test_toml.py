@@ -138,3 +138,40 @@ def test_places_of_whatever_is_toml(text: str) -> None:
 
     if isinstance(document, dict):
         assert set(flat(document)) <= set(toml.places(text).values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = 1\nvariables = {a = " + "[" * 2000 + "]" * 2000 + "}",
+        "x = 1\na = " + "{a = " * 2000 + "1" + "}" * 2000,
+        "[app.variables]\n" + ".".join("a" * 50_000) + " = 1",
+        "[app]\n" + " . ".join(['"a"'] * 5000) + " = 1",
+        "x = 1\n[" + ".".join("a" * 5000) + "]",
+    ],
+    ids=["lists", "tables", "dotted key", "quoted key", "header"],
+)
+def test_what_nests_too_deep_is_misread_where_it_does(text: str) -> None:
+    """Not a crash of the parser, nor its gigabytes."""
+    found = toml.read(text)
+
+    assert isinstance(found, toml.Misread)
+    assert "levels deep" in found.message
+    assert found.line == 2
+
+
+@pytest.mark.parametrize(
+    "text", ['"\\"' * 200_000, '"""\\' * 200_000, "'''" * 99_999, "[]." * 99_999]
+)
+def test_broken_strings_are_read_past_once(text: str) -> None:
+    """Nothing is scanned again from each quote."""
+    assert isinstance(toml.read("a = " + text), toml.Misread)
+
+
+@given(st.text("[]{}.=,\n\"'a# \\", max_size=200))
+def test_shallow_documents_are_left_to_the_parser(text: str) -> None:
+    """What is no deeper than anybody writes is never refused for that."""
+    found = toml.read(text)
+
+    if isinstance(found, toml.Misread) and "levels deep" in found.message:
+        assert text.count(".") + text.count("[") + text.count("{") > toml.DEEPEST
