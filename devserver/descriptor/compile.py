@@ -18,7 +18,6 @@ from jinja2.exceptions import TemplateSyntaxError
 from jinja2.lexer import TokenStream
 from jinja2.parser import Parser
 
-from devserver.descriptor.filters import SPEND
 from devserver.descriptor.fuel import TooLarge
 from devserver.descriptor.positions import Marks, Source
 from devserver.descriptor.sandbox import Sandbox
@@ -158,6 +157,10 @@ def _pay_in(loop: nodes.For) -> None:
     loop.test = nodes.And(paying, loop.test, lineno=at).set_environment(loop.environment)  # type: ignore[arg-type]
 
 
+SPEND: Final = "(spend)"
+"""What stands for paying in a tree: written as code, so that no template can name it."""
+
+
 class _Generator(CodeGenerator):
     source: Source
     _size = 0
@@ -212,6 +215,15 @@ class _Generator(CodeGenerator):
         self.write("environment.shown(context, ")
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        self.write(")")
+
+    def visit_Filter(self, node: nodes.Filter, frame: Frame) -> None:
+        if node.name != SPEND:
+            super().visit_Filter(node, frame)
+            return
+        assert node.node is not None
+        self.write("environment.paid(")
+        self.visit(node.node, frame)
         self.write(")")
 
     def visit_Name(self, node: nodes.Name, frame: Frame) -> None:

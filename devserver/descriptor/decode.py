@@ -2,6 +2,8 @@
 
 import codecs
 import re
+from bisect import bisect_right
+from functools import cached_property
 
 from devserver.descriptor.document import Flaw, Point, Problem
 from devserver.model import Severity
@@ -92,6 +94,22 @@ def point_of(text: str, offset: int) -> Point:
             break
         line, start = line + 1, found.end()
     return Point(line, offset - start + 1)
+
+
+class Lines:
+    """Where a text's lines start: for many offsets of it, each found without reading it again."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *(found.end() for found in LINE_BREAK.finditer(self._text))]
+
+    def point(self, offset: int) -> Point:
+        """Line and column of an offset in code points."""
+        line = bisect_right(self._starts, offset)
+        return Point(line, offset - self._starts[line - 1] + 1)
 
 
 def _remark(message: str, fix: str) -> Flaw:

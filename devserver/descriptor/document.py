@@ -22,6 +22,16 @@ PLACEHOLDER = re.compile(
 MAX_DEPTH = 200
 """Levels of nesting that are read; the deepest descriptor in the wild has some ten."""
 
+ENOUGH = 5000
+"""Problems after which a rule or a parser is not asked for more."""
+MAX_VALUES = 200_000
+"""Of a JSON descriptor: 30,000 modules of the usual size."""
+MAX_ELEMENTS = 60_000
+"""Of an XML descriptor: 15,000 modules of the usual size."""
+MAX_ATTRIBUTES = 200
+"""Of one element; the most that any has in the wild is some fifteen. libxml2 is quadratic in it."""
+MAX_ALL_ATTRIBUTES = 200_000
+
 
 def opaque(value: str) -> bool:
     """Whether *value* holds a placeholder, so that nothing can be said of what it will be."""

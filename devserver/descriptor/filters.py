@@ -26,6 +26,8 @@ ABSENT: Final = {
     "urlize": "it makes links for HTML, and a descriptor is none",
 }
 _PRECISION: Final = 400
+_CHAINED: Final = 240
+"""A sequence that is yet to be made, kept within another: some 5 kB until the end."""
 
 
 def _nothing(_fuel: Fuel, _how: EvalContext, _values: Values, _named: Named) -> None:
@@ -234,6 +236,10 @@ def _paid(function: Callable[..., Any], price: Price, *, lazy: bool, iterators: 
         fuel.spend(60)
         for each in (*values, *named.values()):
             fuel.weigh(each, swell=True)
+        if isinstance(value, int):
+            fuel.weigh(value)
+        if lazy and isinstance(value, Iterator):
+            fuel.spend(_CHAINED)
         if not iterators and isinstance(value, Iterator):
             value = list(value)
         price(fuel, context.eval_ctx, (value, *values), named)
@@ -245,6 +251,8 @@ def _paid(function: Callable[..., Any], price: Price, *, lazy: bool, iterators: 
             result = function(context.environment, value, *values, **named)
         else:
             result = function(value, *values, **named)
+        if isinstance(result, int):
+            fuel.weigh(result)
         if isinstance(result, Iterator):
             return fuel.paced(result, _each(values, named) if lazy else 12)
         return result
@@ -252,17 +260,7 @@ def _paid(function: Callable[..., Any], price: Price, *, lazy: bool, iterators: 
     return paid
 
 
-@pass_context
-def _spend(context: Context, units: int) -> bool:
-    """For generated code. A template can reach it by `map`, and only lose by that."""
-    context.environment.fuel.spend(units)  # type: ignore[attr-defined]
-    return True
-
-
-SPEND: Final = "(spend)"
-"""The filter that only pays."""
 FILTERS: Final[Mapping[str, Any]] = {
-    SPEND: _spend,
     **{
         name: _paid(
             _JINJA_FILTERS[name], price, lazy=name in _LAZY, iterators=name in _TAKES_ITERATORS

@@ -29,6 +29,7 @@ RANGE: Final = 100_000
 NODES: Final = 16_000
 """Expressions and tags of all templates of a rendering: Python takes some 60 µs to compile each."""
 
+_TOO_LARGE: Final = f"the template computes with integers of more than {BITS} bits"
 _CHARACTERS: Final = 4
 _NODE: Final = 12
 _COLLIDING: Final = 2000
@@ -159,6 +160,8 @@ def _integer(value: int) -> int:
     bits = value.bit_length()
     if bits <= HASHABLE_BITS:
         return 1
+    if bits > BITS:
+        raise Exceeded(_TOO_LARGE)
     return 1 + bits // 16 + _COLLIDING
 
 
@@ -211,7 +214,7 @@ def _pay_for_integers(fuel: Fuel, operator: str, left: int, right: int) -> None:
     elif operator == "*":
         bits = left.bit_length() + right.bit_length()
     if bits > BITS:
-        raise Exceeded(f"the template computes with integers of more than {BITS} bits")
+        raise Exceeded(_TOO_LARGE)
     fuel.spend(1)
 
 

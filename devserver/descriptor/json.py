@@ -6,13 +6,15 @@ or why it is no JSON.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from json import decoder
 from typing import Any
 
-from devserver.descriptor.decode import point_of
+from devserver.descriptor.decode import Lines
 from devserver.descriptor.document import (
+    ENOUGH,
     MAX_DEPTH,
+    MAX_VALUES,
     Context,
     Flaw,
     In,
@@ -32,8 +34,13 @@ _MANY_DIGITS = re.compile(r"\d{4001}")
 _COMMENT = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _scan: Callable[[str, int, bool], tuple[str, int]] = vars(decoder)["scanstring"]
+_skip: Callable[[str, int], tuple[Any, int]] = vars(json.JSONDecoder())["scan_once"]
 MAX_DIGITS = 4000
 """Of a whole number: Python itself reads some more, which nobody writes."""
+TOO_MANY = (
+    f"the descriptor holds more than {MAX_VALUES:,} values",
+    "no app has as many: look for what repeats them",
+)
 _LITERALS = {"true": True, "false": False, "null": None}
 
 Path = tuple[str | int, ...]
@@ -45,6 +52,10 @@ class _Duplicate(Exception):
     """The fast parser met a key twice: the scanner says where."""
 
 
+class _TooMany(Exception):
+    """More values than a descriptor may hold."""
+
+
 def parse(text: str, context: Context | None = None) -> Parsed:
     context = context or Context()
     flaws: tuple[Flaw, ...] = ()
@@ -53,10 +64,13 @@ def parse(text: str, context: Context | None = None) -> Parsed:
         root = json.loads(text, object_pairs_hook=_unique, parse_constant=_constant)
         if "\\u" in text and _SURROGATE.search(json.dumps(root, ensure_ascii=False)):
             raise ValueError
-        if text.count("[") + text.count("{") > MAX_DEPTH:
+        openers = text.count("[") + text.count("{")
+        if openers > MAX_DEPTH or openers + text.count(",") >= MAX_VALUES:
             _measure(root)
         if _MANY_DIGITS.search(text):
             raise ValueError
+    except _TooMany:
+        return Parsed(None, (Flaw("S005", Problem(Point(1, 1), *TOO_MANY)),))
     except (_Duplicate, ValueError, RecursionError):
         scanner = _Scanner(text)
         try:
@@ -84,10 +98,13 @@ def _constant(name: str) -> float:
 
 
 def _measure(root: Any) -> None:
-    """Raise ValueError for what is nested too deep; the scanner then says where."""
-    level, depth = [root], 0
+    """Raise ValueError for what is nested too deep (the scanner then says where), or _TooMany."""
+    level, depth, values = [root], 0, 1
     while level:
         depth += 1
+        values += sum(len(each) for each in level if isinstance(each, dict | list))
+        if values > MAX_VALUES:
+            raise _TooMany
         if depth > MAX_DEPTH:
             raise ValueError
         level = [
@@ -105,19 +122,66 @@ def _measure(root: Any) -> None:
 
 
 def _locator(text: str, places: Places | None) -> Callable[[In], Point]:
+    lines, members = Lines(text), _Members(text)
+
     def locate(place: In) -> Point:
-        nonlocal places
-        if places is None:
-            scanner = _Scanner(text)
-            scanner.document()
-            places = scanner.places
         path = place.path
-        while path not in places:
-            path = path[:-1]
-        key, value = places[path]
-        return point_of(text, key if place.key else value)
+        if places is None:
+            key, value = members.place(path)
+        else:
+            while path not in places:
+                path = path[:-1]
+            key, value = places[path]
+        return lines.point(key if place.key else value)
 
     return locate
+
+
+class _Members:
+    """Where the members of objects and lists stand in a text that is known to be strict JSON.
+
+    Only what is asked for is looked into, each object or list once: the rest is skipped in C.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._known: dict[int, dict[str | int, tuple[int, int]]] = {}
+
+    def place(self, path: Path) -> tuple[int, int]:
+        """Offset of key and value at *path*, or at the longest part of it that is there."""
+        start = self._space(0)
+        found = (start, start)
+        for step in path:
+            inside = self._inside(found[1])
+            if step not in inside:
+                break
+            found = inside[step]
+        return found
+
+    def _inside(self, at: int) -> dict[str | int, tuple[int, int]]:
+        if at not in self._known:
+            self._known[at] = dict(self._look(at))
+        return self._known[at]
+
+    def _look(self, at: int) -> Iterator[tuple[str | int, tuple[int, int]]]:
+        text, opener = self._text, self._text[at]
+        if opener not in "{[":
+            return
+        at, index = self._space(at + 1), 0
+        while text[at] not in "}]":
+            start = at
+            name: str | int = index
+            if opener == "{":
+                name, at = _scan(text, at + 1, True)
+                at = self._space(self._space(at) + 1)
+            yield name, (start, at)
+            at = self._space(_skip(text, at)[1])
+            at = self._space(at + 1) if text[at] == "," else at
+            index += 1
+
+    def _space(self, at: int) -> int:
+        found = _SPACE.match(self._text, at)
+        return found.end() if found else at
 
 
 class _Stop(Exception):
@@ -137,6 +201,8 @@ class _Scanner:
         self.text = text
         self.places: Places = {}
         self.flaws: list[Flaw] = []
+        self._point = Lines(text).point
+        self._left = MAX_VALUES
 
     def document(self) -> Any:
         if self.text.startswith("\ufeff"):
@@ -151,6 +217,10 @@ class _Scanner:
     def _value(self, at: int, path: Path, depth: int) -> tuple[Any, int]:
         if depth > MAX_DEPTH:
             raise self._stop(at, f"values are nested deeper than {MAX_DEPTH} levels", "")
+        self._left -= 1
+        if self._left < 0:
+            stop = self._stop(at, *TOO_MANY)
+            raise _Stop(stop.flaw._replace(code="S005"))
         self.places.setdefault(path, (at, at))
         text = self.text
         if at >= len(text):
@@ -285,7 +355,7 @@ class _Scanner:
         if found is None:
             return None
         problem = Problem(
-            point_of(self.text, at),
+            self._point(at),
             f"{found[0]} stands where a value belongs: no JSON until a template engine replaces it",
             "quote it where it becomes a string",
         )
@@ -293,11 +363,13 @@ class _Scanner:
         return found[0], found.end()
 
     def _twice(self, key: str, at: int, path: Path) -> None:
+        if len(self.flaws) >= ENOUGH:
+            return
         problem = Problem(
-            point_of(self.text, at),
+            self._point(at),
             f'"{key}" is given twice in one object: the last one wins silently',
             "delete one of the two",
-            also=(("the first is on", point_of(self.text, self.places[path][0])),),
+            also=(("the first is on", self._point(self.places[path][0])),),
         )
         self.flaws.append(Flaw("G004", problem, Severity.WARNING))
 
@@ -345,7 +417,7 @@ class _Scanner:
         edit: tuple[int, str, str] | None = None,
         also: tuple[str, int] | None = None,
     ) -> _Stop:
-        place = point_of(self.text, at)
-        places = ((also[0], point_of(self.text, also[1])),) if also else ()
-        replacement = Replacement(point_of(self.text, edit[0]), edit[1], edit[2]) if edit else None
+        place = self._point(at)
+        places = ((also[0], self._point(also[1])),) if also else ()
+        replacement = Replacement(self._point(edit[0]), edit[1], edit[2]) if edit else None
         return _Stop(Flaw("G003", Problem(place, message, fix, also=places, edit=replacement)))

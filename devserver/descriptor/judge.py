@@ -6,9 +6,19 @@ way: placing costs more than finding.
 
 from collections.abc import Callable, Iterable
 from functools import cached_property, partial
+from itertools import islice
 
 from devserver.descriptor.describe import describe
-from devserver.descriptor.document import Context, Document, Flaw, Parsed, Place, Point, Problem
+from devserver.descriptor.document import (
+    ENOUGH,
+    Context,
+    Document,
+    Flaw,
+    Parsed,
+    Place,
+    Point,
+    Problem,
+)
 from devserver.descriptor.ignores import ignored
 from devserver.descriptor.rules import Rule, rules_for
 from devserver.model import Descriptor, Diagnostic, Edit, Position, Severity
@@ -33,6 +43,8 @@ Hushed = Callable[[str, Point], bool] | None
 
 MAX_DIAGNOSTICS = 1000
 """More of them help nobody, and placing costs time."""
+MAX_OF_A_KIND = 200
+"""Of one id and severity: the rest is counted in one line."""
 
 
 class Examined:
@@ -105,19 +117,18 @@ def judge(
     document = parsed.document
     if document is None:
         return failed(text, flaws, placer)
-    found: list[Found] = [(flaw.code, flaw.severity, flaw.problem) for flaw in flaws]
+    hushed = ignored(text, document)
+    found = _few(((flaw.code, flaw.severity, flaw.problem) for flaw in flaws), document, hushed)
     later: list[Rule] = []
     for each in rules_for(document.kind):
         if each.severity is not Severity.ERROR:
             later.append(each)
             continue
-        problems = _run(each, document)
+        problems = _run(each, document, hushed)
         found += problems
         if each.code == "G007" and any(severity is Severity.ERROR for _, severity, _ in problems):
             found, later = problems, []
             break
-    hushed = ignored(text, document)
-    found = _kept(found, document, hushed)
     errors = [each for each in found if each[1] is Severity.ERROR]
     placed = (_place(*each, document, placer) for each in errors[:MAX_DIAGNOSTICS])
     return Examined(
@@ -150,26 +161,46 @@ def _warn(
     """Run the rules that could wait; place what they find and what was found before."""
     rest = [each for each in found if each[1] is not Severity.ERROR]
     for each in rules:
-        rest += _kept(_run(each, document), document, hushed)
+        rest += _run(each, document, hushed)
     placed = (_place(*each, document, placer) for each in rest[:MAX_DIAGNOSTICS])
     return tuple(sorted(placed, key=_order))
 
 
-def _kept(found: list[Found], document: Document, hushed: Hushed) -> list[Found]:
-    """Those that no comment asks to leave out; nothing is placed where there is none."""
-    if hushed is None:
-        return found
-    return [each for each in found if not hushed(each[0], document.locate(each[2].at))]
-
-
-def _run(each: Rule, document: Document) -> list[Found]:
-    return [
+def _run(each: Rule, document: Document, hushed: Hushed) -> list[Found]:
+    found = (
         (each.code, problem.severity or each.severity, problem) for problem in each.check(document)
-    ]
+    )
+    return _few(islice(found, ENOUGH), document, hushed)
+
+
+def _few(found: Iterable[Found], document: Document | None, hushed: Hushed) -> list[Found]:
+    """Without those that a comment asks to leave out; of many alike the first, and how many more.
+
+    None is kept or placed that is not shown: there may be as many as there are modules.
+    """
+    few: list[Found] = []
+    counts: dict[tuple[str, Severity], int] = {}
+    firsts: dict[tuple[str, Severity], Place] = {}
+    for each in found:
+        code, severity, problem = each
+        if hushed and document and hushed(code, document.locate(problem.at)):
+            continue
+        kind = code, severity
+        counts[kind] = count = counts.get(kind, 0) + 1
+        if count <= MAX_OF_A_KIND:
+            few.append(each)
+        elif count == MAX_OF_A_KIND + 1:
+            firsts[kind] = problem.at
+    for kind, at in firsts.items():
+        least = "at least " if sum(counts.values()) >= ENOUGH else ""
+        more = f"{least}{counts[kind] - MAX_OF_A_KIND:,} more of {kind[0]} from here on, not shown"
+        few.append((*kind, Problem(at, more, "mend those above first")))
+    return few
 
 
 def failed(text: str | None, flaws: tuple[Flaw, ...], placer: Placer) -> Examined:
-    placed = [_place(f.code, f.severity, f.problem, None, placer) for f in flaws]
+    found = _few(((f.code, f.severity, f.problem) for f in flaws), None, None)
+    placed = [_place(*each, None, placer) for each in found]
     return Examined(
         text,
         errors=tuple(each for each in placed if each.is_error),

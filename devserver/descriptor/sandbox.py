@@ -192,6 +192,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self.fuel.weigh(value, swell=escaping)
         return markup_join(values) if escaping else str_join(values)
 
+    def paid(self, units: int) -> bool:
+        """For generated code, in a condition."""
+        self.fuel.spend(units)
+        return True
+
     def weighed(self, value: Any) -> Any:
         """A value that is about to be compared or hashed."""
         self.fuel.weigh(value)

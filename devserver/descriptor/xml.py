@@ -14,7 +14,10 @@ from lxml import etree
 
 from devserver.descriptor.decode import point_of
 from devserver.descriptor.document import (
+    MAX_ALL_ATTRIBUTES,
+    MAX_ATTRIBUTES,
     MAX_DEPTH,
+    MAX_ELEMENTS,
     At,
     Context,
     Element,
@@ -114,24 +117,42 @@ def _tree(text: str) -> tuple[Element | None, Flaw | None]:
         )
     try:
         return _convert(root), None
-    except _TooDeep as exc:
+    except _TooMuch as exc:
         return None, exc.flaw
 
 
-class _TooDeep(Exception):
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
-        self.flaw = _flaw(Point(line, 1), f"elements are nested deeper than {MAX_DEPTH} levels")
+class _TooMuch(Exception):
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw.problem.message)
+        self.flaw = flaw
+
+
+def _too_deep(line: int) -> _TooMuch:
+    words = f"elements are nested deeper than {MAX_DEPTH} levels"
+    return _TooMuch(_flaw(Point(line, 1), words))
+
+
+def _too_many(node: "etree._Element", what: str) -> _TooMuch:
+    fix = "no app has as many: look for what repeats them"
+    return _TooMuch(_flaw(Point(node.sourceline or 1, 1), what, fix, code="S005"))
 
 
 def _convert(node: "etree._Element") -> Element:
     """Our own tree: rules look at it many times, and lxml's proxies are slow to look at."""
-    counter = 0
+    counter = attributed = 0
 
     def build(node: "etree._Element", parent: Element | None, depth: int) -> Element:
-        nonlocal counter
+        nonlocal counter, attributed
         if depth > MAX_DEPTH:
-            raise _TooDeep(node.sourceline or 1)
+            raise _too_deep(node.sourceline or 1)
+        if counter >= MAX_ELEMENTS:
+            raise _too_many(node, f"the document holds more than {MAX_ELEMENTS:,} elements")
+        given = len(node.attrib)
+        attributed += given
+        if given > MAX_ATTRIBUTES:
+            raise _too_many(node, f"an element has more than {MAX_ATTRIBUTES} attributes")
+        if attributed > MAX_ALL_ATTRIBUTES:
+            raise _too_many(node, f"elements have more than {MAX_ALL_ATTRIBUTES:,} attributes")
         attributes = dict(node.items())
         if any(name[0] == "{" for name in attributes):
             attributes = {_local(name): value for name, value in attributes.items()}

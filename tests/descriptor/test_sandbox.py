@@ -54,6 +54,11 @@ EXCEEDING = {
     "join": "{{ ('a' * 100000)|list|join('b' * 100000) }}",
     "join method": "{{ ('b' * 100000).join(('a' * 100000)|list) }}",
     "join of what is yet to be made": "{{ range(99999)|map('center', 9999)|join }}",
+    "integers in another base": "{% set a = ('f' * 1000000)|int(base=16) %}"
+    "{% set b = ('f' * 500000)|int(base=16) %}{{ a is divisibleby(b) }}",
+    "an integer of base 32": "{{ ('v' * 2000)|int(base=32) is odd }}",
+    "maps of maps": "{% set ns = namespace(x=[1]) %}{% for i in range(60000) %}"
+    "{% set ns.x = ns.x|map('abs') %}{% endfor %}",
     "percent width": "{{ '%1000000000d' % 1 }}",
     "percent star": "{{ '%*d' % (10**9, 1) }}",
     "percent precision": "{{ '%.1000000000f' % 1.0 }}",
@@ -186,7 +191,6 @@ EXCEEDING = {
     "keep escaped output": "{% set x %}{% for i in range(99999) %}"
     f"{{{{ '{SMILE}' ~ '&' * 250 }}}}{{% endfor %}}{{% endset %}}",
     # Getting something back
-    "paying with less than nothing": "{% set x = [-10**15]|map('(spend)')|list %}",
     "centring by less than nothing": "{% for i in range(99999) %}{% set x = 'a'.center(-10**15) %}"
     "{% set x = 'a'.expandtabs(-10**15) %}{% set x = 'a' * -10**15 %}{% endfor %}"
     "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
@@ -457,3 +461,19 @@ def test_whatever_text_is_a_template_or_a_diagnostic(text: str) -> None:
         for diagnostic in result.diagnostics:
             assert 1 <= diagnostic.position.line <= text.count("\n") + 1
             assert diagnostic.position.column >= 1
+
+
+def test_what_only_generated_code_calls_has_no_name() -> None:
+    """A template cannot call it by `map`, with or without a negative number to gain by."""
+    result = render({NAME: b"{{ [-10**9]|map('(spend)')|list }}"}, NAME, {})
+
+    assert isinstance(result, Failure)
+    assert "No filter named" in result.diagnostics[0].message
+
+
+def test_a_negative_width_gives_nothing_back() -> None:
+    """The text as it is, at no less than its own cost."""
+    result = render({NAME: b"{{ 'x'.center(-10**11) }}"}, NAME, {})
+
+    assert isinstance(result, Rendering)
+    assert result.text == "x"

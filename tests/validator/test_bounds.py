@@ -1,0 +1,132 @@
+"""What grows with a descriptor grows no faster than it, and what no app has is refused."""
+
+import json
+import time
+from itertools import pairwise
+
+import pytest
+from corpus import examined
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devserver.descriptor.decode import Lines, point_of
+from devserver.descriptor.judge import MAX_OF_A_KIND, Examined
+from devserver.model import Severity
+
+ROOT = '<atlassian-plugin key="com.acme.app" name="Acme" plugins-version="2">'
+APP = {"key": "a", "name": "A", "baseUrl": "https://a.example", "authentication": {"type": "none"}}
+ITEM = {"url": "/a", "location": "x", "name": {"value": "n"}}
+SLOW = 5.0
+"""Seconds, on a machine that has other things to do; each took more before it was bounded."""
+
+
+def quickly(text: str, *, is_json: bool) -> Examined:
+    started = time.monotonic()
+    result = examined(text.encode(), is_json=is_json)
+    assert result.diagnostics
+    assert time.monotonic() - started < SLOW
+    return result
+
+
+def connect(items: list[object]) -> str:
+    return json.dumps({**APP, "modules": {"webItems": items}})
+
+
+def plugin(inside: str) -> str:
+    return f"{ROOT}{inside}</atlassian-plugin>"
+
+
+def test_a_key_given_20000_times_in_one_line_is_told_in_bounded_time() -> None:
+    """The first are placed, each where it stands, and the rest is counted."""
+    text = '{"key":"a",' + ",".join(['"k":1'] * 20_000) + "}"
+
+    found = [each for each in quickly(text, is_json=True).diagnostics if each.code == "G004"]
+
+    assert len(found) == MAX_OF_A_KIND + 1
+    columns = [each.position.column for each in found]
+    assert {b - a for a, b in pairwise(columns)} == {6}
+    assert found[-1].message == "at least 4,800 more of G004 from here on, not shown"
+
+
+def test_modules_that_share_a_key_are_told_in_bounded_time() -> None:
+    """An error for each of the first, and one for how many more."""
+    result = quickly(connect([{"key": "k", **ITEM}] * 20_000), is_json=True)
+
+    assert len(result.errors) == MAX_OF_A_KIND + 1
+    assert result.errors[0].position.column == result.text.index('"k"', 130) + 1  # type: ignore[union-attr]
+
+
+def test_a_descriptor_of_30000_modules_is_read() -> None:
+    """2 MB of good modules: no error, and every one is there."""
+    items: list[object] = [{"key": f"k{i}", **ITEM} for i in range(30_000)]
+
+    result = quickly(connect(items), is_json=True)
+
+    assert result.descriptor is not None
+    assert len(result.descriptor.modules) == 30_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(APP | {f"x{i}": 1 for i in range(500_000)}),
+        json.dumps(APP | {"x": [[0] * 1000] * 300}),
+        '{"a": 1, ' + ",".join(['"k": 1'] * 300_000) + "}",
+    ],
+    ids=["keys", "lists", "one key"],
+)
+def test_more_values_than_any_app_has_are_refused(text: str) -> None:
+    """S005, before any rule looks at them."""
+    result = quickly(text, is_json=True)
+
+    assert [each.code for each in result.errors] == ["S005"]
+
+
+@pytest.mark.parametrize(
+    ("inside", "word"),
+    [
+        ('<web-item key="k"/>' * 380_000, "elements"),
+        ("<web-itme/>" * 60_000, "elements"),
+        ("<a " + " ".join(f'a{i}="1"' for i in range(60_000)) + "/>", "attributes"),
+        (("<a " + " ".join(f'a{i}="1"' for i in range(190)) + "/>") * 1200, "attributes"),
+    ],
+    ids=["good elements", "misspelt elements", "attributes", "attributes of many"],
+)
+def test_more_elements_or_attributes_than_any_app_has_are_refused(inside: str, word: str) -> None:
+    """S005 with the line, before any rule looks at them."""
+    (error,) = quickly(plugin(f"\n{inside}"), is_json=False).errors
+
+    assert (error.code, error.position.line) == ("S005", 2)
+    assert word in error.message
+
+
+def test_misspelt_names_by_the_thousand_are_told_in_bounded_time() -> None:
+    """Each name another one, in XML and in JSON."""
+    elements = "".join(f'<web-itme{i} key="k{i}"/>' for i in range(50_000))
+    names = json.dumps({**APP, **{f"vendro{i}": 1 for i in range(150_000)}})
+
+    found = [*quickly(plugin(elements), is_json=False).diagnostics]
+    found += quickly(names, is_json=True).diagnostics
+
+    assert any(each.message.startswith("at least 4,8") for each in found)
+
+
+def test_an_error_among_thousands_of_warnings_is_not_lost() -> None:
+    """What is counted is counted by its severity."""
+    items = [{"key": f"k{i}", **ITEM, "url": "http://a.example"} for i in range(2000)]
+    page = {"key": "p", "name": {"value": "n"}, "url": "http://a.example"}
+    text = json.dumps({**APP, "modules": {"webItems": items, "generalPages": [page]}})
+
+    found = [each for each in quickly(text, is_json=True).diagnostics if each.code == "J610"]
+
+    assert [each.severity for each in found].count(Severity.ERROR) == 1
+    assert len(found) == MAX_OF_A_KIND + 2
+
+
+@given(st.text("ab\n\r", max_size=30), st.integers(0, 30))
+def test_lines_are_counted_as_one_offset_is(text: str, offset: int) -> None:
+    """Two ways to the same line and column; none asks for the middle of a line's end."""
+    if not 0 < offset < len(text) or text[offset - 1 : offset + 1] != "\r\n":
+        offset = min(offset, len(text))
+        if text[offset - 1 : offset + 1] != "\r\n":
+            assert Lines(text).point(offset) == point_of(text, offset)
