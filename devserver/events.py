@@ -349,6 +349,17 @@ class AppState(StrEnum):
     STOPPED = "stopped"
 
 
+_TRYING = frozenset(
+    {
+        TargetState.WAITING,
+        TargetState.REGISTERING,
+        TargetState.ACCEPTED,
+        TargetState.FETCHED,
+    }
+)
+"""Between two failures of the same kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """What is known of one target: its newest event, and what it runs as far as was proved."""
@@ -360,6 +371,8 @@ class TargetView:
     """The revision it was last proved to run."""
     path: tuple[TargetChanged, ...] = ()
     """What became of the newest attempt so far, in order."""
+    trouble: TargetChanged | None = None
+    """Why it could not be had when it was last tried; None once a try came through."""
 
     @property
     def state(self) -> TargetState:
@@ -401,6 +414,10 @@ class State:
         if view.last and (view.last.revision, view.last.attempt) != (event.revision, event.attempt):
             path = ()
         view = replace(view, last=event, confirmed=confirmed, path=(*path, event)[-KEPT_TIMES:])
+        if event.state is TargetState.UNAVAILABLE:
+            view = replace(view, trouble=event)
+        elif event.state not in _TRYING:
+            view = replace(view, trouble=None)
         times = self.times
         if event.state is TargetState.CONFIRMED and event.by is not Proof.UNCHANGED and event.ms:
             times = (*times, event.ms)[-KEPT_TIMES:]

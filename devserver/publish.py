@@ -21,7 +21,7 @@ class Published:
     def __init__(self) -> None:
         self._kept: deque[Revision] = deque(maxlen=KEPT)
         self._held: dict[str, Descriptor] = {}
-        self._callbacks: dict[str, CallbackSpec] = {}
+        self._callbacks: dict[str, dict[CallbackSpec, None]] = {}
 
     @property
     def newest(self) -> Revision | None:
@@ -36,7 +36,9 @@ class Published:
         """Make *revision* the newest; its callback paths are ours from now on."""
         for descriptor in revision.descriptors.values():
             for spec in descriptor.callbacks:
-                self._callbacks[callback_path(descriptor, spec)] = spec
+                known = self._callbacks.setdefault(callback_path(descriptor, spec), {})
+                known.pop(spec, None)
+                known[spec] = None
         self._kept.appendleft(revision)
 
     def hold(self, target: str, digest: str) -> None:
@@ -67,9 +69,12 @@ class Published:
         held = self._held.get(target) if target is not None else None
         return held if held is not None and held.digest == rev else None
 
-    def callback(self, path: str) -> CallbackSpec | None:
-        """The callback that this or an earlier revision declared at *path*."""
-        return self._callbacks.get(path)
+    def callbacks(self, path: str) -> tuple[CallbackSpec, ...]:
+        """The callbacks that this or an earlier revision declared at *path*, newest first.
+
+        Targets may have different ones at the same path.
+        """
+        return tuple(reversed(self._callbacks.get(path, ())))
 
 
 ARTIFACTS = "/_upm-dev/artifacts/"

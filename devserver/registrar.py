@@ -199,8 +199,8 @@ class Registrar:
                     if self._keep:
                         self._own.keep(key)
                         continue
-                    await self._own.release(key)
-                    self._progress.tell(TargetState.UNREGISTERED)
+                    if await self._own.release(key):
+                        self._progress.tell(TargetState.UNREGISTERED)
         except TimeoutError:
             self._say_left("it did not answer in time")
         except TargetError as error:
@@ -286,8 +286,8 @@ class Registrar:
             self._own.disclaim(descriptor.key)
             return
         try:
-            self._progress.tell(TargetState.REGISTERING)
             token = await self._warm.take()
+            self._progress.tell(TargetState.REGISTERING)
             self._runs = self._there = None
             self._underway.lost = descriptor
             self._posted_at = time.monotonic()
@@ -328,7 +328,8 @@ class Registrar:
         while self._progress.now.confirmed is None:
             if self._offer is not None or self._leaving:
                 return
-            if (left := end - time.monotonic()) <= 0:
+            left = end - time.monotonic()
+            if left <= 0 or self._progress.now.unverifiable:
                 raise blame.unconfirmed(self._progress.now, self._limits.confirm)
             await self._stir(left)
         self._prove()

@@ -163,7 +163,12 @@ class Verifier:
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
         if lacks_secret:
-            return None, Verdict.UNVERIFIABLE, "it is signed with a secret that we never learnt"
+            return (
+                None,
+                Verdict.UNVERIFIABLE,
+                "its secret came with a first installed call that was not signed, or that upm-dev"
+                " did not see: it proves nothing",
+            )
         if tried:
             return _forged(f"{token.issuer} did not sign its token")
         return self._nobody(token.issuer)

@@ -330,7 +330,6 @@ def _by(proof: Proof | None) -> str:
 def _said_before(event: TargetChanged, before: State) -> bool:
     """Whether a target is away for the reason that was just told, and will be asked again soon."""
     known = before.targets.get(event.target)
-    if event.state is not TargetState.UNAVAILABLE or known is None or known.last is None:
+    if event.state is not TargetState.UNAVAILABLE or known is None or known.trouble is None:
         return False
-    same = (known.last.state, known.last.reason) == (event.state, event.reason)
-    return same and (event.retry_in or 0.0) < PATIENCE
+    return known.trouble.reason == event.reason and (event.retry_in or 0.0) < PATIENCE

@@ -33,6 +33,8 @@ class Attempt:
     """When the target's GET was answered, by the wall clock that events carry."""
     doubted: str = ""
     """Why a callback that came did not count."""
+    unverifiable: bool = False
+    """Nor can it ever be told whose that callback was: no better one will come."""
 
     def heard(self, event: Event, target: str, now: float) -> Self:
         """This attempt, and what *event* says about it.
@@ -50,7 +52,13 @@ class Attempt:
                 return replace(self, fetched=now, handed=event.time)
             case CallbackReceived() if self._awaits(event) and self.called is None:
                 if event.verdict is not Verdict.GENUINE:
-                    return replace(self, doubted=event.reason or event.verdict.value)
+                    # What is forged anybody may have sent: the host's own may still come.
+                    hopeless = event.verdict is Verdict.UNVERIFIABLE and self.handed is not None
+                    return replace(
+                        self,
+                        doubted=event.reason or event.verdict.value,
+                        unverifiable=self.unverifiable or hopeless,
+                    )
                 # An app may take its time to answer: what counts is when the host called.
                 if event.target == target and self.handed and event.time >= self.handed:
                     return replace(self, called=now)

@@ -5,10 +5,11 @@ installed and no callback.
 """
 
 import ipaddress
+import json
 from urllib.parse import urlsplit
 
 from devserver.errors import NotConfirmed, TargetError, TargetUnavailable
-from devserver.model import Descriptor
+from devserver.model import Descriptor, Kind
 from devserver.upm.answers import Plugin
 from devserver.upm.attempt import Attempt
 
@@ -52,9 +53,15 @@ def unconfirmed(attempt: Attempt, limit: float) -> NotConfirmed:
             code="NOT-FETCHED",
         )
     if attempt.doubted:
+        remedy = "compare the target's URL with the one it calls itself, and the clocks of both"
+        if attempt.unverifiable and _leaves_unsigned(attempt.descriptor):
+            remedy = (
+                'write "apiMigrations": {"signed-install": true} in the descriptor: the host then'
+                " signs this call too"
+            )
         return NotConfirmed(
             f"installed, but the {event} callback that came is not proved: {attempt.doubted}",
-            remedy="compare the target's URL with the one it calls itself, and the clocks of both",
+            remedy=remedy,
             code="CALLBACK-NOT-GENUINE",
         )
     return NotConfirmed(
@@ -62,6 +69,14 @@ def unconfirmed(attempt: Attempt, limit: float) -> NotConfirmed:
         remedy=f"the target has to reach that address{address_hint(place)}",
         code=NO_CALLBACK,
     )
+
+
+def _leaves_unsigned(descriptor: Descriptor) -> bool:
+    """Whether a Connect host is not asked to sign its first call with its own key."""
+    if descriptor.kind is not Kind.CONNECT_JSON:
+        return False
+    migrations = json.loads(descriptor.body).get("apiMigrations")
+    return not isinstance(migrations, dict) or migrations.get("signed-install") is not True
 
 
 def forgotten(target: str) -> TargetUnavailable:

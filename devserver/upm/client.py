@@ -38,6 +38,8 @@ INSTALL_TYPES = (f"{PLUGINS}install.uri+json", f"{PLUGINS}remote.install+json")
 TOKEN_TRIES = 3
 """Confluence in development mode was seen to forget the header once (upm-protocol.md §1)."""
 CLOUD = re.compile(r"(^|\.)(atlassian\.net|jira\.com)$")
+DENIED = "X-Authentication-Denied-Reason"
+"""With it a 403 is a CAPTCHA, and asking again makes things worse (upm-protocol.md §5.4)."""
 INVALID_TOKEN = "upm.error.invalid.token"
 
 
@@ -91,8 +93,8 @@ class Upm:
             token = answer.headers.get("upm-token")
             if answer.status == 200 and token:
                 return token
-            if warm and answer.status == 403:
-                return await self.token(limit=limit)  # a HEAD says no more than that
+            if warm and answer.status == 403 and DENIED not in answer.headers:
+                return await self.token(limit=limit)  # a HEAD has no body to say why
             if answer.status != 200 or answer.is_html:
                 raise self._wire.refused(answer)
         raise self._trouble(Call.TOKEN, Trouble.NO_TOKEN)

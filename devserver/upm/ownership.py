@@ -130,15 +130,18 @@ class Ownership:
             self._keys.remove(key)
             self._forget(key)
 
-    async def release(self, key: str) -> None:
-        """Take the app away; what came with the product stays."""
+    async def release(self, key: str) -> bool:
+        """Take the app away, whether there was one; what came with the product stays."""
+        was_there = False
         if key in self._shipped:
             self._warn(f"{key} belongs to {self._target.name} itself: it is left there", "")
         else:
+            was_there = await self._upm.plugin(key) is not None
             await self._upm.uninstall(key)
         self._keys.remove(key)
         self._landed.discard(key)
         self._forget(key)
+        return was_there
 
     def keep(self, key: str) -> None:
         """Leave the app there: on purpose, so it is no orphan."""

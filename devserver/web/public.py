@@ -10,6 +10,7 @@ A tunnel shows all of it to the world, so no state of ours, no action and no sec
 """
 
 import asyncio
+import json
 import time
 import weakref
 from collections.abc import Awaitable, Callable, MutableSet
@@ -35,6 +36,7 @@ BODY_LIMIT = 10 * 1024 * 1024
 """Bytes of a callback: larger ones are answered 413."""
 BODY_SECONDS = 30.0
 """How long a callback's body may take to come."""
+_REMOTE = "remote_plugin_"
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
 
@@ -167,9 +169,9 @@ async def front_page(request: web.Request) -> web.Response:
 async def anything_else(request: web.Request) -> web.StreamResponse:
     """A callback where the descriptor declares one here; else the app's, where there is one."""
     site = request.app[SITE]
-    spec = site.published.callback(request.path)
-    if spec is not None and request.method == "POST":
-        return await callback(request, site, spec)
+    specs = site.published.callbacks(request.path)
+    if specs and request.method == "POST":
+        return await callback(request, site, specs)
     if site.proxy is None:
         return await (front_page if request.path == "/" else nothing)(request)
     from devserver.web import proxy
@@ -186,19 +188,38 @@ async def anything_else(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def callback(request: web.Request, site: Site, spec: CallbackSpec) -> web.Response:
+async def callback(
+    request: web.Request, site: Site, specs: tuple[CallbackSpec, ...]
+) -> web.Response:
     """What the host is answered; a caller that does not get on with its body is cut."""
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
     except TimeoutError:
         return _text(408, "the body did not come in time\n", Connection="close")
-    received = await site.receive(request, spec, body)
+    received = await site.receive(request, _meant(specs, body), body)
     if not received.headers and not received.body:
         return _text(received.status, received.text)
     headers = end_to_end(received.headers)
     headers.popall("Content-Encoding", None)
     return web.Response(status=received.status, body=received.body, headers=headers)
+
+
+def _meant(specs: tuple[CallbackSpec, ...], body: bytes) -> CallbackSpec:
+    """Which of the callbacks at one path this is, by what it says; the newest where it is silent.
+
+    That proves nothing: who called is the signature's to say.
+    """
+    if len(specs) == 1:
+        return specs[0]
+    try:
+        says = json.loads(body)
+    except (ValueError, RecursionError):
+        return specs[0]
+    said = says.get("eventType") if isinstance(says, dict) else None
+    # A webhook of the XML era is called remote_plugin_installed and may say "installed".
+    meant = (each for each in specs if said in (each.event, each.event.removeprefix(_REMOTE)))
+    return next(meant, specs[0])
 
 
 async def artifact(request: web.Request) -> web.Response:

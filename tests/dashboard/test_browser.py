@@ -209,7 +209,8 @@ async def test_a_server_that_comes_back(tmp_path: Path, context: "BrowserContext
         async with upm_dev(*again, *ports) as process:
             await process.seen("target", state="confirmed", within=20)
             await page.get_by_text("confirmed r1").wait_for(timeout=8000)
-            assert not await page.get_by_text("not running any more").is_visible()
+            gone = page.get_by_text("not running any more")
+            await gone.wait_for(state="hidden", timeout=5000)
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: .ci/axe fetches it from npm")

@@ -70,5 +70,23 @@ def test_a_callback_path_outlives_its_revision() -> None:
     published.add(Revision(1, {"jira": descriptor("1", spec, base="http://localhost:8000/app/")}))
     published.add(Revision(2, {"jira": descriptor("2")}))
 
-    assert spec == published.callback("/app/installed")
-    assert published.callback("/installed") is None
+    assert published.callbacks("/app/installed") == (spec,)
+    assert published.callbacks("/installed") == ()
+
+
+def test_targets_may_declare_different_events_at_one_path() -> None:
+    """Neither takes the other's place; the newest comes first."""
+    first, second = CallbackSpec("installed", "/hook"), CallbackSpec("enabled", "/hook")
+    base = "http://localhost:8000"
+    published = Published()
+    published.add(
+        Revision(
+            1,
+            {
+                "jira": descriptor("1", first, base=base),
+                "wiki": descriptor("2", second, base=base),
+            },
+        )
+    )
+
+    assert published.callbacks("/hook") == (second, first)

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 import pytest
-from registrar.house import House, house, running
+from registrar.house import QUICK, House, house, running
 
 from devserver.events import CallbackReceived
 from devserver.model import CallbackSpec, Descriptor, Kind, Proof, TargetState, Verdict
@@ -73,9 +73,15 @@ async def test_an_unsigned_first_install_is_not_a_proof() -> None:
     async with simulated_host(port=0, profile="connect") as host, house(host) as our:
         our.offer(connect(our, signed=False))
         event = await our.until(TargetState.UNCONFIRMED)
+        our.offer(connect(our, signed=False, version="2.0"))
+        later = await our.until(TargetState.UNCONFIRMED, revision="r2")
 
-    assert event.code == "CALLBACK-NOT-GENUINE"
+    assert event.code == later.code == "CALLBACK-NOT-GENUINE"
     assert "signed install" in (event.reason or "")
+    assert "first installed call that was not signed" in (later.reason or "")
+    for told in (event, later):
+        assert '"apiMigrations": {"signed-install": true}' in (told.remedy or "")
+        assert (told.ms or 0) < QUICK.confirm * 1000
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -82,6 +82,29 @@ async def test_a_refused_post_leaves_no_entry(host: SimulatedHost, journal: Jour
         assert our.registrars[0].installed == ()
 
 
+async def test_what_never_arrived_is_not_said_to_be_taken_away(
+    host: SimulatedHost, journal: Journal
+) -> None:
+    """The target could not fetch it, so there was nothing to unregister."""
+    async with house(host, journal=journal, run=False) as our:
+        our.registrars[0] = Registrar(
+            our.registrars[0].target,
+            our.upms["jira"],
+            our.bus,
+            delivery=ByUri(our.upms["jira"], Where("http://localhost:9")),
+            limits=QUICK,
+            journal=journal,
+        )
+        async with running(our):
+            our.save()
+            await our.until(TargetState.UNAVAILABLE)
+
+        assert await our.registrars[0].retire() == ()
+
+    assert "unregistered" not in our.states()
+    assert journal.entries() == ()
+
+
 async def test_an_unregistered_app_leaves_no_entry(host: SimulatedHost, journal: Journal) -> None:
     """Taken away there, forgotten here."""
     async with house(host, journal=journal, run=False) as our:
