@@ -24,7 +24,7 @@ from bench.processes import cpu_seconds, resident_mib
 from devserver.simulator import simulated_host
 
 RUNS = 30
-STARTS = 7
+STARTS = 30
 IDLE_SECONDS = 10.0
 SAMPLE = Path(__file__).parents[1] / "sample-plugin"
 TEMPLATE = "atlassian-plugin.xml.j2"
