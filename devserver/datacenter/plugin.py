@@ -13,7 +13,7 @@ from pathlib import Path
 from devserver.datacenter import files
 from devserver.datacenter.files import File
 from devserver.datacenter.findings import error, remark, warning
-from devserver.descriptor import align, carry, filtered, maven
+from devserver.descriptor import align, carry, filtered, maven, placeholders
 from devserver.descriptor.archive import LARGEST, Archive, Unfit, parse
 from devserver.descriptor.carry import BUILD_FIRST, Built
 from devserver.descriptor.document import Context, XmlDocument
@@ -117,7 +117,7 @@ class Plugin:
         source = self.module / RESOURCES / DESCRIPTOR
         if isinstance(jar, _Jar) and source.is_file():
             data = source.read_bytes()[:LARGEST]
-            text = maven.fill(data.decode("utf-8", "replace"), properties)
+            text = placeholders.fill(data.decode("utf-8", "replace"), properties)
             if "${" in text and (root := parse_bytes(data)) is not None:
                 properties = {**align.recovered(root, jar.built.root), **properties}
         return properties
@@ -299,7 +299,7 @@ class Plugin:
             words = "cannot be read: it is no good XML, or has a DTD; its properties are not known"
             told.append(warning("B012", words, f"{self._prefix()}{maven.POM}", "mend it"))
         text = descriptor.body.decode("utf-8", "replace")
-        if names := [each for each in maven.unknown(text, properties) if "." in each]:
+        if names := [each for each in placeholders.unknown(text, properties) if "." in each]:
             words = f"${{{'}, ${'.join(names)}}} stays as it is: neither pom.xml nor the JAR says"
             absent = f" (its parent {pom.absent[0]} is not on disk)" if pom and pom.absent else ""
             fix = f"add <{names[0]}> to <properties> in pom.xml{absent}"

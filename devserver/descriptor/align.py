@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from devserver.descriptor.document import Element
-from devserver.descriptor.maven import PROPERTY
+from devserver.descriptor.placeholders import PROPERTY
 
 
 def recovered(source: Element, built: Element) -> Mapping[str, str]:

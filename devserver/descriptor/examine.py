@@ -10,6 +10,7 @@ from functools import cache
 from devserver.descriptor.decode import LINE_BREAK, decode, encoding_of
 from devserver.descriptor.document import Context, Flaw, Point
 from devserver.descriptor.judge import Examined, Placer, failed, judge
+from devserver.descriptor.placeholders import fill
 from devserver.descriptor.project import Project
 from devserver.descriptor.template import Failure, SourceMap, Wanted, render, source_map
 from devserver.model import Position
@@ -89,7 +90,7 @@ def _by_maven(
     if not properties:
         return None, context
     escaped = {name: _escaped(value) for name, value in properties.items()}
-    return maven.fill(text, escaped), context
+    return fill(text, escaped), context
 
 
 def looks_like_json(name: str, data: bytes) -> bool:

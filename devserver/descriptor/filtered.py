@@ -7,7 +7,7 @@ cases is what would be sent what a build would have made.
 from collections.abc import Mapping
 from enum import StrEnum
 
-from devserver.descriptor.maven import PROPERTY, fill
+from devserver.descriptor.placeholders import PROPERTY, fill
 
 MINIFIED = (".js", ".css")
 

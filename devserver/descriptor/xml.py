@@ -28,6 +28,7 @@ from devserver.descriptor.document import (
     Problem,
     XmlDocument,
 )
+from devserver.descriptor.placeholders import fill
 from devserver.model import Severity
 
 _PROLOG = re.compile(r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*", re.DOTALL)
@@ -72,8 +73,6 @@ def parse_bytes(data: bytes) -> Element | None:
 
 def _fill(root: Element, properties: Mapping[str, str]) -> None:
     """Put in what Maven will put in; what it cannot know stays opaque. Places stay the source's."""
-    from devserver.descriptor.maven import fill  # which reads pom.xml with this module
-
     for element in root.walk():
         if "${" in element.text:
             element.text = fill(element.text, properties)

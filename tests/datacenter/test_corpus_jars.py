@@ -11,7 +11,7 @@ from lxml import etree
 from devserver.credentials import Credentials
 from devserver.datacenter.plugin import Plugin
 from devserver.descriptor.mark import mark
-from devserver.descriptor.maven import PROPERTY
+from devserver.descriptor.placeholders import PROPERTY
 from devserver.model import Target
 from devserver.reading import read
 from devserver.simulator import SimulatedHost, simulated_host

@@ -14,6 +14,7 @@ from work import growth
 
 from devserver.cli.search import descriptors
 from devserver.descriptor import jar, maven
+from devserver.descriptor.placeholders import MAX_GROWTH, fill
 
 NAME = "atlassian-plugin.xml"
 Run = Callable[..., Result]
@@ -73,9 +74,9 @@ def test_properties_that_multiply_stay_placeholders() -> None:
     pom = maven.read({"pom.xml": f"<project><properties>{levels}</properties></project>".encode()})
 
     assert pom is not None
-    assert sum(len(each) for each in pom.properties.values()) < 2 * maven.MAX_GROWTH
-    filled = maven.fill("${a0}" * 1000, pom.properties)
-    assert len(filled) <= 5000 + maven.MAX_GROWTH
+    assert sum(len(each) for each in pom.properties.values()) < 2 * MAX_GROWTH
+    filled = fill("${a0}" * 1000, pom.properties)
+    assert len(filled) <= 5000 + MAX_GROWTH
 
 
 def test_a_descriptor_that_unpacks_without_end_is_refused(run: Run, tmp_path: Path) -> None:

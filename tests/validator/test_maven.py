@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devserver.descriptor import jar, maven
+from devserver.descriptor import jar, maven, placeholders
 from devserver.surroundings import read_pom, survey
 
 Save = Callable[[str, str | bytes], Path]
@@ -66,8 +66,8 @@ def test_what_cannot_be_known_stays_a_placeholder() -> None:
     assert pom is not None
     assert pom.absent == ("pom.xml",)
     assert "${" in pom.properties["a"]
-    assert maven.fill("${nope} ${project.artifactId}", pom.properties) == "${nope} app"
-    assert maven.unknown("${nope} ${nope} ${project.name}", pom.properties) == ("nope",)
+    assert placeholders.fill("${nope} ${project.artifactId}", pom.properties) == "${nope} app"
+    assert placeholders.unknown("${nope} ${nope} ${project.name}", pom.properties) == ("nope",)
 
 
 @pytest.mark.parametrize(
