@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from devserver import userstate
 from devserver.addresses import is_this_machine
 from devserver.errors import UsageError
 from devserver.model import Target
@@ -106,9 +107,7 @@ def _listed(named: tuple[str, ...]) -> str:
 
 
 def _file() -> Path:
-    from platformdirs import user_state_path  # 21 ms, only where a command is to run
-
-    return user_state_path("upm-dev", appauthor=False) / "trusted.json"
+    return userstate.folder() / "trusted.json"
 
 
 def _remembered() -> dict[str, Any]:

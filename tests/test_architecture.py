@@ -12,7 +12,19 @@ import devserver
 PACKAGE = Path(devserver.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "model", "redact", "addresses", "colours", "files", "git", "__init__"}),
+    frozenset(
+        {
+            "errors",
+            "model",
+            "redact",
+            "addresses",
+            "colours",
+            "files",
+            "git",
+            "userstate",
+            "__init__",
+        }
+    ),
     frozenset({"descriptor", "events", "settings", "credentials", "trust", "variables"})
     | {"commands", "traffic"},
     frozenset(

@@ -7,7 +7,6 @@ included, so that a replay is true; whoever shows them redacts them.
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from devserver import userstate
 from devserver.callbacks.call import Explanation, Finding
 from devserver.errors import UpmDevError
 from devserver.model import Verdict
@@ -27,7 +27,7 @@ KEPT_BYTES = 64 * 1024 * 1024
 KEPT_NONCES = 10_000
 KEPT_SECRETS = 2
 """Of one installation: a host that did not like our answer goes on with the secret before."""
-BUSY_MS = 200
+BUSY_SECONDS = 0.2
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -217,7 +217,7 @@ class Record:
     def _run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         try:
             if self._opened is None:
-                self._opened = _open(self.path)
+                self._opened = userstate.database(self.path, _TABLES, busy_seconds=BUSY_SECONDS)
             with closing(self._opened.execute(statement, values)) as cursor:
                 return cursor.fetchall()
         except (sqlite3.Error, OSError) as error:
@@ -237,11 +237,8 @@ class Record:
 
 def default_path(root: Path) -> Path:
     """Where the record of the project at *root* is: in the user's state folder."""
-    from platformdirs import user_state_path
-
     name = hashlib.sha256(str(root).encode()).hexdigest()[:16]
-    folder = user_state_path("upm-dev", appauthor=False) / "callbacks"
-    return folder / f"{root.name[:40] or 'project'}-{name}.sqlite"
+    return userstate.folder() / "callbacks" / f"{root.name[:40] or 'project'}-{name}.sqlite"
 
 
 _COLUMNS = (
@@ -283,20 +280,6 @@ def _recorded(row: tuple[Any, ...]) -> Recorded:
 
 def _headers(text: str) -> Headers:
     return tuple((name, value) for name, value in json.loads(text))
-
-
-def _open(path: Path | None) -> sqlite3.Connection:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite gives -wal and -shm the permissions of the file itself.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-        path.chmod(0o600)
-    connection = sqlite3.connect(path or ":memory:", timeout=BUSY_MS / 1000, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA secure_delete = ON")
-    connection.executescript(_TABLES)
-    return connection
 
 
 _TABLES = """

@@ -13,9 +13,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from devserver import userstate
 from devserver.errors import UpmDevError
 
-BUSY_MS = 1000
+BUSY_SECONDS = 1.0
 """How long another process may hold the file."""
 
 
@@ -103,7 +104,7 @@ class Journal:
     def _run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         try:
             if self._opened is None:
-                self._opened = _open(self.path)
+                self._opened = userstate.database(self.path, _TABLES, busy_seconds=BUSY_SECONDS)
             with closing(self._opened.execute(statement, values)) as cursor:
                 return cursor.fetchall()
         except (sqlite3.Error, OSError) as error:
@@ -118,25 +119,14 @@ class Journal:
 
 def default_path() -> Path:
     """Where the journal is: in the user's state folder."""
-    from platformdirs import user_state_path
-
-    return user_state_path("upm-dev") / "journal.sqlite"
+    return userstate.folder() / "journal.sqlite"
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # SQLite gives -wal and -shm the permissions of the file itself.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    path.chmod(0o600)
-    connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS installed (target TEXT NOT NULL, url TEXT NOT NULL, "
-        "key TEXT NOT NULL, digest TEXT NOT NULL, project TEXT NOT NULL, since REAL NOT NULL, "
-        "pid INTEGER NOT NULL, born TEXT NOT NULL, kept INTEGER NOT NULL, PRIMARY KEY (url, key))"
-    )
-    return connection
+_TABLES = """
+CREATE TABLE IF NOT EXISTS installed (target TEXT NOT NULL, url TEXT NOT NULL, key TEXT NOT NULL,
+  digest TEXT NOT NULL, project TEXT NOT NULL, since REAL NOT NULL, pid INTEGER NOT NULL,
+  born TEXT NOT NULL, kept INTEGER NOT NULL, PRIMARY KEY (url, key));
+"""
 
 
 def _runs(pid: int, born: str) -> bool:
