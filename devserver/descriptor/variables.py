@@ -14,7 +14,7 @@ from devserver.model import Diagnostic, Position, Severity
 YAML_LIMIT: Final = 256 * 1024
 """Characters: PyYAML reads some 300 kB a second."""
 _MERGED: Final = 10_000
-"""Entries that `<<` may copy in one file: merges of merges grow without bound."""
+"""Entries that `<<` may copy in one file: merges of merges grow far beyond what was written."""
 
 _AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
