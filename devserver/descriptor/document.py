@@ -122,6 +122,11 @@ class Context:
     whole: bool = True
     project: Project | None = None
 
+    @property
+    def final(self) -> bool:
+        """It goes to a host as it stands: no further tool makes a descriptor of it."""
+        return self.built or self.development
+
 
 class Element:
     """An XML element: local names, its own text, no comments."""

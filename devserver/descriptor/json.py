@@ -72,7 +72,7 @@ def parse(text: str, context: Context | None = None) -> Parsed:
     except _TooMany:
         return Parsed(None, (Flaw("S005", Problem(Point(1, 1), *TOO_MANY)),))
     except (_Duplicate, ValueError, RecursionError):
-        scanner = _Scanner(text)
+        scanner = _Scanner(text, final=context.final)
         try:
             root = scanner.document()
         except _Stop as stop:
@@ -194,11 +194,13 @@ class _Scanner:
     """Reads JSON value by value and remembers where each was.
 
     Tokens of a template where a value should be (`{{port}}`) are taken as opaque strings, with a
-    remark; everything else that strict JSON does not know stops it, with its name.
+    remark, or in a *final* text with an error; everything else that strict JSON does not know
+    stops it, with its name.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, final: bool) -> None:
         self.text = text
+        self._final = final
         self.places: Places = {}
         self.flaws: list[Flaw] = []
         self._point = Lines(text).point
@@ -359,7 +361,8 @@ class _Scanner:
             f"{found[0]} stands where a value belongs: no JSON until a template engine replaces it",
             "quote it where it becomes a string",
         )
-        self.flaws.append(Flaw("G005", problem, Severity.INFO))
+        severity = Severity.ERROR if self._final else Severity.INFO
+        self.flaws.append(Flaw("G005", problem, severity))
         return found[0], found.end()
 
     def _twice(self, key: str, at: int, path: Path) -> None:

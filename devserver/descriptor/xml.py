@@ -56,8 +56,12 @@ def parse(text: str, context: Context | None = None) -> Parsed:
     if masked is not None and (flaw is None or flaw.code != "G009"):
         root, _ = _tree(masked.text)
         if root is not None and _doctype(masked.text) is None:
-            remark = Flaw("G005", Problem(masked.at, masked.remark), Severity.INFO)
-            return Parsed(XmlDocument(text, root, _locator(masked.text), context), (remark,))
+            told = Flaw("G005", Problem(masked.at, masked.remark), Severity.INFO)
+            if context.final:
+                fix = "have that tool make the descriptor first, and name what it makes"
+                words = masked.remark.partition(":")[0] + ": a host reads them as broken XML"
+                told = Flaw("G005", Problem(masked.at, words, fix))
+            return Parsed(XmlDocument(text, root, _locator(masked.text), context), (told,))
     return Parsed(None, (flaw,) if flaw else ())
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import corpus
@@ -70,32 +72,93 @@ async def installed(upm: Upm, data: bytes) -> bool:
     return isinstance(outcome, Installed)
 
 
+REASONS = {
+    "G001": "not well-formed: cut off, or an element that is never closed",
+    "G002": "-- inside a comment: the SDK's minifier takes comments out before a host parses them",
+    "G005": "a template of an archetype: Velocity makes the descriptor of it (tried below)",
+    "X102": "a colon in the plugin key: the framework's own example of a bad one",
+    "X111": "no version: the framework's own examples, from before OSGi needed one",
+    "X202": "a module key twice: the framework's own example of a bad plugin",
+    "X301": "a web-item without a label",
+    "X307": "filter locations of before framework 2.1, which no host of today knows",
+}
+REFUSED = {
+    "1and1__video-integration-plugin-confluence__2": {"G001"},
+    "Atlas-Authority__MarkdownMacro__5": {"G001"},
+    "BCCRiskAdvisory__edgescan-jira-plugin__1": {"G002"},
+    "BCCRiskAdvisory__edgescan-jira-plugin__2": {"G002"},
+    "BCCRiskAdvisory__edgescan-jira-plugin__3": {"G002"},
+    "atlassian-labs__dc-migration-assistant__12": {"X301"},
+    **{
+        f"mrdon__AMPS__{number}": {"G005"}
+        for number in (1, 2, 3, 4, 5, 6, 13, 14, 17, 18, 19, 20, 21, 22, 23, 24)
+    },
+    "mrdon__PLUG__7": {"X202"},
+    "mrdon__PLUG__8": {"X102"},
+    "mrdon__PLUG__18": {"X307"},
+    "mrdon__PLUG__19": {"X307"},
+    "mrdon__PLUG__30": {"X111"},
+    "mrdon__PLUG__31": {"X111", "X202"},
+    "mrdon__PLUG__32": {"X102", "X111"},
+    "mrdon__PLUG__33": {"X111"},
+    "mrdon__PLUG__34": {"X111"},
+    "mrdon__PLUG__35": {"X102"},
+    "mrdon__PLUG__40": {"X111"},
+    "mrdon__SAL__33": {"G001"},
+}
+"""Every file that is not sent, by name, with all that stands against it; none may join unseen."""
+
+
 async def test_every_module_comes_back_as_declared(tmp_path: Path) -> None:
     """With a pom.xml that defines what its `${…}` need, through our JAR, from the host's mouth."""
     wanted = [each for each in corpus.samples() if each.file.startswith("p2-xml/")]
-    taken = 0
+    refused: dict[str, set[str]] = {}
+    async with hosted() as (upm, host):
+        for sample in wanted:
+            name = Path(sample.file).stem
+            if errors := await comes_back(tmp_path / name, sample.data, upm, host):
+                refused[name] = errors
+    assert refused == REFUSED
+    assert set.union(*REFUSED.values()) == set(REASONS)
+
+
+async def test_what_an_archetype_makes_comes_back_too(tmp_path: Path) -> None:
+    """The SDK's templates, once Velocity has put in what `archetype:generate` gives it."""
+    facts = {"dollar": "$", "groupId": "com.acme", "artifactId": "app", "package": "com.acme.app"}
+    made = 0
+    async with hosted() as (upm, host):
+        for sample in corpus.samples():
+            if REFUSED.get(Path(sample.file).stem) != {"G005"}:
+                continue
+            text = sample.data.decode().removeprefix("#set( $dollar = '$' )\n")
+            text = text.replace("\\${", "${")
+            for name, value in facts.items():
+                text = text.replace(f"${{{name}}}", value)
+            assert not await comes_back(tmp_path / str(made), text.encode(), upm, host)
+            made += 1
+    assert made == 16
+
+
+@asynccontextmanager
+async def hosted() -> AsyncIterator[tuple[Upm, SimulatedHost]]:
     async with (
         simulated_host(port=0, profile="dc", product="confluence", install_time=0) as host,
         connections() as session,
     ):
         origin = host.url.rpartition("/")[0]
         who = Credentials(origin=origin, user="admin", secret="admin", source="the test")
-        upm = Upm(session, Target(name="jira", url=host.url), who)
-        for number, sample in enumerate(wanted):
-            if sample.template not in ("", "${...}") or not sample.well_formed:
-                continue
-            taken += await comes_back(tmp_path / str(number), sample.data, upm, host)
-    assert taken > len(wanted) * 0.7
+        yield Upm(session, Target(name="jira", url=host.url), who), host
 
 
-async def comes_back(root: Path, data: bytes, upm: Upm, host: SimulatedHost) -> bool:
+async def comes_back(root: Path, data: bytes, upm: Upm, host: SimulatedHost) -> set[str]:
+    """Whether the host lists just what the file declares; the errors for which it was not sent."""
     plugin = project(root, data)
     sources = Sources(root, MAIN, (), plugin)
     reading = read(sources, sources.look(), lambda _: {})
     descriptor = reading.examined.descriptor if reading.examined else None
-    if descriptor is None:  # a genuine mistake of its owner's, told: nothing is sent
-        assert reading.errors
-        return False
+    if descriptor is None:
+        return {each.code for each in reading.errors}
+    assert not reading.errors
     sign = mark("r1", descriptor.digest)
     packed = plugin.pack(descriptor, sign)
     host.state.plugins.pop(descriptor.key, None)
@@ -108,4 +171,4 @@ async def comes_back(root: Path, data: bytes, upm: Upm, host: SimulatedHost) -> 
     listed = await upm.plugin(descriptor.key)
     assert listed is not None
     assert {key for _, key in keyed} <= {each.key for each in listed.modules}
-    return True
+    return set()

@@ -2,8 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from devserver.reading import MAX_LOOKS, read
 from devserver.sources import Sources
+
+XML = """\
+<atlassian-plugin key="com.acme.hello" name="Hello" plugins-version="2">
+  <plugin-info><version>1.0</version></plugin-info>
+</atlassian-plugin>
+"""
 
 
 def chain(root: Path, links: int) -> Sources:
@@ -34,3 +42,24 @@ def test_a_chain_without_end_is_the_users_mistake(tmp_path: Path) -> None:
 
     assert [each.code for each in reading.errors] == ["T005"]
     assert reading.errors[0].position.file == "main.xml.j2"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("atlassian-plugin.xml", "#set( $d = '$' )\n" + XML),
+        ("atlassian-plugin.xml", XML.replace("</a", "{% if 1 < 2 %}</a")),
+        ("atlassian-connect.json", '{"key": "a", "baseUrl": "http://a", "version": <%= v %>}'),
+    ],
+    ids=["Velocity", "Jinja in a plain file", "ERB in JSON"],
+)  # fmt: skip
+def test_another_tools_template_is_not_served(tmp_path: Path, name: str, text: str) -> None:
+    """`validate` reads around its directives; a host would not, so it is never handed one."""
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    sources = Sources(tmp_path, name)
+
+    reading = read(sources, sources.look(), lambda files: {})
+
+    assert "G005" in [each.code for each in reading.errors]
+    assert reading.examined is not None
+    assert reading.examined.descriptor is None
