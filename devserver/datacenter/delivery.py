@@ -18,6 +18,7 @@ from devserver.datacenter.versions import is_older
 from devserver.descriptor.archive import Archive, parse
 from devserver.descriptor.jar import DESCRIPTOR
 from devserver.descriptor.mark import mark, mark_in, marked
+from devserver.descriptor.patch import Pieces, patched
 from devserver.errors import NotConfirmed, TargetError, TargetRefused, TargetUnavailable
 from devserver.events import Bus, HostLogged, Notice
 from devserver.model import Descriptor, Proof, Severity
@@ -118,14 +119,15 @@ class ByJar:
         self._offered.close()
         if self._way.by != "uri":
             return await self._upm.upload(packed.data, packed.name, token)
-        path = self._offered.enter_context(self._way.artifacts.offered(packed.name, packed.data))
+        data = bytes(packed.data)
+        path = self._offered.enter_context(self._way.artifacts.offered(packed.name, data))
         return await self._upm.install(f"{self._way.address}{path}", token, descriptor.name)
 
     def _copy(self, folder: Path, packed: Packed) -> TargetError:
         """Put the JAR into a folder that the host reads; it does so when it starts."""
         try:
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".upm-dev-", delete=False) as file:
-                file.write(packed.data)
+                file.writelines(packed.data)
             Path(file.name).chmod(0o644)
             Path(file.name).replace(folder / packed.name)
         except OSError as exc:
@@ -212,7 +214,7 @@ class ByJar:
         if self._good is not None:
             self._good.jar.close()
         file = _spool()
-        file.write(self._sent.data)
+        file.writelines(self._sent.data)
         self._good = _Good(attempt.revision, attempt.descriptor, file)
 
     async def _put_back(self, attempt: Attempt) -> str:
@@ -257,8 +259,8 @@ class ByJar:
         archive = parse(good.jar.read())
         assert isinstance(archive, Archive)
         sign = mark(good.revision, good.descriptor.digest)
-        data = archive.patched({DESCRIPTOR: marked(good.descriptor.body, sign, version)})
-        assert isinstance(data, bytes)
+        data = patched(archive, {DESCRIPTOR: marked(good.descriptor.body, sign, version)})
+        assert isinstance(data, Pieces)
         return Packed(self._plugin.file_name, data)
 
     async def _ended(self, task: Task) -> Listed:

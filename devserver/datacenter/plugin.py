@@ -21,6 +21,7 @@ from devserver.descriptor.filtered import How
 from devserver.descriptor.jar import DESCRIPTOR
 from devserver.descriptor.judge import Examined
 from devserver.descriptor.mark import marked
+from devserver.descriptor.patch import Pieces, patched
 from devserver.descriptor.project import Project
 from devserver.descriptor.xml import parse_bytes
 from devserver.errors import TargetUnavailable
@@ -44,7 +45,7 @@ class Packed:
     """A JAR, ready to be installed."""
 
     name: str
-    data: bytes
+    data: Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class Plugin:
 
     def _with(self, replaced: Mapping[str, bytes]) -> Packed:
         file, archive = self._open()
-        data = archive.patched(replaced, archive.signature)
+        data = patched(archive, replaced, archive.signature)
         if isinstance(data, Unfit):
             raise _not_now(f"{file.name} {data.reason}", data.fix)
         return Packed(file.path.name, data)

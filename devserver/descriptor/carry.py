@@ -36,7 +36,6 @@ class Manifest(StrEnum):
 class Built:
     """What is known of the JAR that the build has made. `classes` has those of nested JARs too."""
 
-    names: frozenset[str]
     classes: frozenset[str]
     packages: frozenset[str]
     """The packages of its own classes."""
@@ -75,7 +74,6 @@ def built(archive: Archive) -> Built | Unfit:
         for name in _classes(opened)
     )
     return Built(
-        names=archive.names,
         classes=own | nested,
         packages=frozenset(each.rpartition(".")[0] for each in own),
         manifest=manifest,

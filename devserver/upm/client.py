@@ -7,7 +7,6 @@ of the first, where a request may have been carried out although its answer neve
 import json
 import re
 from collections.abc import Mapping
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from devserver.errors import TargetError, TargetUnavailable
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from devserver.credentials import Credentials
+    from devserver.descriptor.patch import Pieces
 
 PLUGINS = "application/vnd.atl.plugins."
 UPLOAD_LIMIT = 300.0
@@ -138,24 +138,20 @@ class Upm:
             error.reason, remedy=error.remedy, code=error.code, retry_after=error.retry_after
         )
 
-    async def upload(self, jar: bytes, file_name: str, token: str) -> Task:
+    async def upload(self, jar: "bytes | Pieces", file_name: str, token: str) -> Task:
         """Send *jar* to be installed (upm-protocol.md §3); returns once the target has accepted."""
-        import aiohttp
+        from devserver.upm import form
 
         self._refuse_cloud(Call.UPLOAD)
         renewed = False
         while True:
-            form = aiohttp.FormData()
-            form.add_field(
-                "plugin", BytesIO(jar), filename=file_name, content_type="application/java-archive"
-            )
             answer = await self._wire.ask(
                 Call.UPLOAD,
                 "POST",
                 f"{ROOT}/",
                 query={"token": token},
                 headers={"Accept": "application/json"},
-                data=form,
+                data=form.upload(jar, file_name),
                 limit=UPLOAD_LIMIT,
             )
             if answer.status in (200, 202) and (task := self._accepted(answer)):

@@ -13,6 +13,7 @@ from lxml import etree
 from devserver.credentials import Credentials
 from devserver.datacenter.plugin import Plugin
 from devserver.descriptor.mark import mark
+from devserver.descriptor.patch import Pieces
 from devserver.descriptor.placeholders import PROPERTY
 from devserver.model import Target
 from devserver.reading import read
@@ -63,7 +64,7 @@ def declared(body: bytes) -> list[tuple[str, str]]:
     ]
 
 
-async def installed(upm: Upm, data: bytes) -> bool:
+async def installed(upm: Upm, data: Pieces) -> bool:
     task = await upm.upload(data, "app-1.0.jar", await upm.token())
     outcome: Outcome = Running(0)
     async with asyncio.timeout(10):

@@ -54,7 +54,7 @@ class Opened:
         return [each.code for each in reading.examined.warnings() if each.code.startswith("B")]
 
     def packed(self) -> Archive:
-        found = parse(self.plugin.pack(self.good(), mark("r1", "0" * 64)).data)
+        found = parse(bytes(self.plugin.pack(self.good(), mark("r1", "0" * 64)).data))
         assert isinstance(found, Archive)
         return found
 
