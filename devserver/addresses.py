@@ -12,6 +12,8 @@ _HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?"
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _PORTS = {"http": 80, "https": 443}
 
+_CLOUD = re.compile(r"(?:^|\.)(?:atlassian\.net|jira\.com|jira-dev\.com)$")
+
 _BELOW_THE_BASE = (
     r"(?i)/(?:plugins/servlet|rest|secure|browse|display|pages|login|dashboard"
     r"|[^/]+\.(?:jspa|jsp|action|vm))(?:/|$)"
@@ -84,6 +86,11 @@ def name_for(url: str) -> str:
     if not name:
         name = host if _ip(host) else host.partition(".")[0]
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "target"
+
+
+def is_cloud(url: str) -> bool:
+    """Whether a URL's host is Atlassian's own Cloud, which takes no private installs."""
+    return _CLOUD.search((urlsplit(url).hostname or "").rstrip(".")) is not None
 
 
 def is_this_machine(url: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from devserver.addresses import is_this_machine, origin
+from devserver.addresses import is_cloud, is_this_machine, origin
 from devserver.errors import CredentialsRejected
 from devserver.model import Target
 from devserver.settings import Settings
@@ -62,6 +62,17 @@ class Credentials:
         who = f"user {self.user}" if self.user is not None else "Bearer token"
         return f"{who} from {self.source}"
 
+    @property
+    def who(self) -> str:
+        """Who we are, as far as we know: a token does not tell whose it is."""
+        return self.user if self.user is not None else "the owner of the token"
+
+    @property
+    def proof(self) -> str:
+        """What proves it, and where it came from; never the secret itself."""
+        what = f"password of {self.user}" if self.user is not None else "token"
+        return f"{what} ({self.source})" if self.source else what
+
     def header(self) -> str:
         """The value of `Authorization`."""
         if self.user is None:
@@ -75,7 +86,8 @@ class Credentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What a `Redactor` has to know; the SDK's default is no secret."""
-        return () if self.source == _DEFAULT else (self.secret, self.header().partition(" ")[2])
+        is_none = not self.secret or self.source == _DEFAULT
+        return () if is_none else (self.secret, self.header().partition(" ")[2])
 
 
 _DEFAULT = "the default of the Atlassian SDK"
@@ -102,6 +114,8 @@ def find(
             says which and never holds the secret.
     """
     here = origin(target.url)
+    if is_cloud(target.url):  # nothing is ever sent there, so nobody need look for a secret
+        return Credentials(origin=here, user=_user(target), secret="", source="nowhere")
     for user, secret, source in _places(target, settings, trusted):
         return Credentials(origin=here, user=user, secret=secret, source=source)
     if is_this_machine(target.url) and target.user in (None, DEFAULT_USER):

@@ -99,7 +99,7 @@ class Errands:
         try:
             await self._upms[command.target].enable(key, enabled=command.enabled)
         except TargetError as error:
-            self._warn(error.reason, error.remedy)
+            self._warn(error.reason, error.remedy, error.code)
         else:
             self._say(f"{key} is enabled on {command.target}")
 
@@ -186,8 +186,12 @@ class Errands:
     def _say(self, words: str) -> None:
         self._bus.publish(Notice(severity=Severity.INFO, message=words))
 
-    def _warn(self, words: str, remedy: str) -> None:
-        self._bus.publish(Notice(severity=Severity.WARNING, message=words, remedy=remedy or None))
+    def _warn(self, words: str, remedy: str, code: str = "") -> None:
+        self._bus.publish(
+            Notice(
+                severity=Severity.WARNING, message=words, remedy=remedy or None, code=code or None
+            )
+        )
 
 
 def _at(diagnostic: Diagnostic) -> tuple[Any, ...]:

@@ -187,6 +187,8 @@ class Notice(Event):
     message: str
     remedy: str | None = None
     target: str | None = None
+    code: str | None = None
+    """Of a target's refusal, where that is what it tells: `upm-dev explain CODE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,7 +204,7 @@ class Registrar:
         except TimeoutError:
             self._say_left("it did not answer in time")
         except TargetError as error:
-            self._say_left(error.reason)
+            self._say_left(error.reason, error.code)
         return self._own.keys
 
     def _say_waiting(self) -> None:
@@ -212,10 +212,10 @@ class Registrar:
         message = f"{name} is still installing: waiting for it; Ctrl-C again leaves at once"
         self._bus.publish(Notice(severity=Severity.INFO, message=message, target=name))
 
-    def _say_left(self, why: str) -> None:
+    def _say_left(self, why: str, code: str = "") -> None:
         for key in self._own.keys:
             message = f"{key} stays installed on {self.target.name}: {why}"
-            self._progress.warn(message, "upm-dev unregister --orphans takes it away")
+            self._progress.warn(message, "upm-dev unregister --orphans takes it away", code)
 
     # -- one offer --------------------------------------------------------------------------------
 
@@ -395,7 +395,9 @@ class Registrar:
             self._progress.tell_error(TargetState.REJECTED, error)
             return
         except TargetError as error:
-            self._progress.tell_error(TargetState.UNAVAILABLE, error)
+            said_no = isinstance(error, TargetRefused)
+            state = TargetState.REFUSED if said_no else TargetState.UNAVAILABLE
+            self._progress.tell_error(state, error)
             return
         self._runs = self._there = None
         self._progress.tell(TargetState.UNREGISTERED)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from devserver.addresses import is_cloud
 from devserver.cli.options import settings_of
 from devserver.cli.reading import read
 from devserver.cli.search import descriptors
@@ -96,7 +97,7 @@ def host_of(target: str) -> tuple[str | None, str | None]:
     if "://" not in target:
         return target, None
     parts = urlsplit(target)
-    cloud = (parts.hostname or "").endswith((".atlassian.net", ".jira-dev.com"))
+    cloud = is_cloud(target)
     last = parts.path.strip("/").rpartition("/")[2].lower()
     if cloud:
         return ("confluence" if last == "wiki" else "jira"), "cloud"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from devserver.addresses import is_this_machine
+from devserver.addresses import is_cloud, is_this_machine
 
 if TYPE_CHECKING:
     from devserver.model import Target
@@ -19,7 +19,8 @@ def of(
 ) -> Callable[["Target"], tuple["Permission", ...]]:
     """What is allowed on each target; *ask* is put the question for one that is far away.
 
-    Whoever says no is told by the registrar what to do: nothing is sent to that target.
+    Whoever says no is told by the registrar what to do: nothing is sent to that target. Nor is
+    anything ever sent to Cloud, so nothing is asked about it.
     """
     from devserver.registrar import Permission
 
@@ -31,6 +32,7 @@ def of(
         and Permission.INSTALL not in allowed
         and not each.dev
         and not is_this_machine(each.url)
+        and not is_cloud(each.url)
         and ask(f"{each.name} is {each.url}, which is not this machine. Install apps there?")
     }
 

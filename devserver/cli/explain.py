@@ -21,8 +21,13 @@ OTHERS: Mapping[str, str] = {
     "T005": "Rendering takes too much time, memory or output.",
     "T006": "A template does what the sandbox does not allow.",
     "T007": "An expression of the template failed.",
+    "V001": "A file of variables is not well-formed: the message says where.",
+    "V002": "A file of variables is of a kind, or a size, that is not read here.",
+    "V003": "A file of variables is no table of names, or a name in it is none.",
+    "A404": "The app answers 404, or fails, at a page that the descriptor declares: a route is "
+    "missing in the app, or an url in the descriptor is mistyped.",
 }
-"""Codes of reading and rendering, which have no page with examples."""
+"""Codes of reading, rendering and asking the app, which have no page with examples."""
 
 
 @click.command(name="explain")

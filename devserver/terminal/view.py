@@ -267,7 +267,8 @@ class View:
         word = "note" if event.severity is Severity.INFO else event.severity.value
         who = f" {one_line(event.target)}:" if event.target else ""
         painted = self._paint(f"{word}:", fg=_SEVERITIES[event.severity])
-        lines = [self._line(event.time, f"{painted}{who} {one_line(event.message)}")]
+        code = f" [{event.code}]" if event.code else ""
+        lines = [self._line(event.time, f"{painted}{who} {one_line(event.message)}{code}")]
         if event.remedy:
             lines.append(self._under(one_line(event.remedy)))
         return lines

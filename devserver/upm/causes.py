@@ -16,6 +16,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from devserver.errors import CredentialsRejected, TargetError, TargetRefused, TargetUnavailable
 from devserver.upm import answers
@@ -105,10 +106,9 @@ class Cause:
             self.trouble == (refusal.trouble or "")
             and (not self.calls or refusal.call in self.calls)
             and (not self.status or refusal.status in self.status)
-            and (not name or value.lower() in refusal.headers.get(name.lower(), "").lower())
-            and (not name or name.lower() in refusal.headers)
+            and (not name or _found(value, refusal.headers.get(name.lower())))
             and (not self.sub_code or _same(self.sub_code, refusal.sub_code))
-            and (not self.text or re.search(self.text, refusal.text, re.IGNORECASE) is not None)
+            and (not self.text or _found(self.text, refusal.text))
             and (self.html is None or self.html == refusal.html)
         )
 
@@ -169,13 +169,15 @@ def error(
     *hide* takes the secrets out of what the target said.
     """
     row = cause(refusal)
+    location = refusal.headers.get("location", "")
     known = _Known(
         {
             "call": _WORDS[refusal.call],
             "status": str(refusal.status),
             "sub_code": answers.printable(refusal.sub_code),
             "detail": answers.printable(hide(detail(refusal))),
-            "location": answers.printable(hide(refusal.headers.get("location", "no Location"))),
+            "location": answers.printable(hide(location or "no Location")),
+            "moved": answers.printable(hide(_base(facts.get("url", ""), location))),
             **facts,
         }
     )
@@ -189,6 +191,11 @@ def error(
             retry_after=retry_after(refusal.headers.get("retry-after"), datetime.now(UTC)),
         )
     return _CLASSES[row.next](reason, remedy=remedy, code=row.code)
+
+
+def _base(url: str, location: str) -> str:
+    """The base URL of the UPM at *location*, which a host at *url* named in a redirect."""
+    return urljoin(f"{url}/", location).partition("/rest/plugins/")[0]
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -209,8 +216,12 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def detail(refusal: Refusal) -> str:
-    """What the target itself said, in one line: its message, else the body without tags."""
+    """What the target itself said, in one line: its message, else the body without tags.
+
+    With it goes the number under which its log has the rest (upm-protocol.md §5.7).
+    """
     text = refusal.text
+    referral = re.search(r"referral number:\s*([0-9A-Za-z-]{4,64})", text)
     found = re.search(r'"(?:errorMessage|message)"\s*:\s*"((?:[^"\\]|\\.)*)"', text)
     if found:
         text = found.group(1).replace("\\n", " ").replace('\\"', '"')
@@ -219,7 +230,8 @@ def detail(refusal: Refusal) -> str:
     else:
         text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
     line = " ".join(text.split())
-    return line[:200] + "…" if len(line) > 200 else line or "(nothing)"
+    line = line[:200] + "…" if len(line) > 200 else line or "(nothing)"
+    return f"{line} (its log's referral number: {referral.group(1)})" if referral else line
 
 
 def page(code: str) -> str | None:
@@ -259,13 +271,19 @@ _IN_GENERAL = {
     "url": "URL",
     "host": "HOST",
     "port": "PORT",
-    "user": "USER",
+    "user": "the user",
+    "secret": "password or token",
+    "moved": "another address",
     "status": "STATUS",
     "call": "request",
     "uri": "the descriptor's address",
     "location": "another address",
     "key": "KEY",
     "sub_code": "its subCode",
+    "limit": "LIMIT",
+    "listed": "another one",
+    "version": "ours",
+    "detail": "(what it says)",
 }
 """What stands in a page where a message has its facts."""
 
@@ -309,6 +327,10 @@ def _row(raw: Mapping[str, Any]) -> Cause:
         html=raw.get("html"),
         trouble=raw.get("trouble", ""),
     )
+
+
+def _found(pattern: str, text: str | None) -> bool:
+    return text is not None and re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def _same(pattern: str, sub_code: str) -> bool:

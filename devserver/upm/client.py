@@ -37,7 +37,6 @@ INSTALL_TYPES = (f"{PLUGINS}install.uri+json", f"{PLUGINS}remote.install+json")
 """In the order they are tried: hosts without Connect know only the first, few only the second."""
 TOKEN_TRIES = 3
 """Confluence in development mode was seen to forget the header once (upm-protocol.md §1)."""
-CLOUD = re.compile(r"(^|\.)(atlassian\.net|jira\.com)$")
 DENIED = "X-Authentication-Denied-Reason"
 """With it a 403 is a CAPTCHA, and asking again makes things worse (upm-protocol.md §5.4)."""
 INVALID_TOKEN = "upm.error.invalid.token"
@@ -60,7 +59,6 @@ class Upm:
         self.target = target
         self.wire = self._wire = Wire(session, target, credentials, limit=limit)
         self._install_type = INSTALL_TYPES[0]
-        self._is_cloud = CLOUD.search(self._wire.base.host or "") is not None
 
     @property
     def url(self) -> str:
@@ -80,7 +78,6 @@ class Upm:
         By GET, which fails just as the POST would. *warm* asks by HEAD, which is cheaper but exempt
         from web sudo, so it can succeed where the POST will not (upm-protocol.md §1).
         """
-        self._refuse_cloud(Call.TOKEN)
         for _ in range(TOKEN_TRIES):
             answer = await self._wire.ask(
                 Call.TOKEN,
@@ -97,6 +94,8 @@ class Upm:
                 return await self.token(limit=limit)  # a HEAD has no body to say why
             if answer.status != 200 or answer.is_html:
                 raise self._wire.refused(answer)
+            if not warm and "plugins" not in self._document(answer):
+                raise self._not_ours(answer)
         raise self._trouble(Call.TOKEN, Trouble.NO_TOKEN)
 
     async def install(self, uri: str, token: str, name: str | None = None) -> Task:
@@ -105,7 +104,6 @@ class Upm:
         A token that somebody else used up is asked anew, once; a host that does not know the media
         type is asked with the other one (upm-protocol.md §2.1).
         """
-        self._refuse_cloud(Call.INSTALL)
         body = {"pluginUri": uri} | ({"pluginName": name} if name else {})
         data = json.dumps(body).encode()
         renewed = False
@@ -142,7 +140,6 @@ class Upm:
         """Send *jar* to be installed (upm-protocol.md §3); returns once the target has accepted."""
         from devserver.upm import form
 
-        self._refuse_cloud(Call.UPLOAD)
         renewed = False
         while True:
             answer = await self._wire.ask(
@@ -220,6 +217,8 @@ class Upm:
             headers={"Content-Type": f"{PLUGINS}plugin+json", "Accept": "*/*"},
             data=json.dumps({"enabled": enabled}).encode(),
         )
+        if answer.status != 200:
+            raise self._wire.refused(answer, key=key)
         self._document(answer)
 
     async def uninstall(self, key: str, *, limit: float | None = None) -> None:
@@ -270,10 +269,6 @@ class Upm:
             if answer.status == 200 and b"-----BEGIN PUBLIC KEY-----" in answer.body:
                 return answer.body.decode("ascii", "replace")
         return None
-
-    def _refuse_cloud(self, call: Call) -> None:
-        if self._is_cloud:
-            raise self._trouble(call, Trouble.CLOUD)
 
     def _challenge(self) -> Mapping[str, str]:
         # Forces a 401 in place of an anonymous answer or a redirect to a login form; it would also

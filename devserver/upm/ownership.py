@@ -57,7 +57,7 @@ class Ownership:
         self._landed: set[str] = set()
         self._adopts = adopts
         self._shipped: set[str] = set()
-        if not target.dev and not is_this_machine(target.url):
+        if not (target.dev or upm.wire.is_cloud or is_this_machine(target.url)):
             upm.wire.barred = None if Permission.INSTALL in self._permissions else self._far()
 
     @property

@@ -107,6 +107,13 @@ class Progress:
         """The state that was told last."""
         return self._last.state if self._last else None
 
-    def warn(self, message: str, remedy: str) -> None:
-        severity, name = Severity.WARNING, self._target.name
-        self._bus.publish(Notice(severity=severity, message=message, remedy=remedy, target=name))
+    def warn(self, message: str, remedy: str, code: str = "") -> None:
+        self._bus.publish(
+            Notice(
+                severity=Severity.WARNING,
+                message=message,
+                remedy=remedy or None,
+                target=self._target.name,
+                code=code or None,
+            )
+        )

@@ -20,6 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from devserver import __version__, redact
+from devserver.addresses import is_cloud
 from devserver.errors import TargetError, TargetUnavailable, UsageError
 from devserver.model import Target
 from devserver.traffic import Exchange, Message, Tell, Way, message
@@ -103,6 +104,8 @@ class Wire:
         self._session = session
         self._cookies = aiohttp.CookieJar(unsafe=True)
         self.limit = limit
+        self.is_cloud = is_cloud(target.url)
+        """Nothing is ever sent there: it has refused private installs since March 2026 (§6.3)."""
         self._trusted: dict[str, Any] = {"ssl": _trusting(target)} if target.ca_file else {}
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
@@ -119,7 +122,7 @@ class Wire:
         await self._knock(self._trusted.get("ssl") or ssl.create_default_context())
 
     async def _knock(self, tls: ssl.SSLContext | None) -> None:
-        self._bar()
+        self._bar(Call.STATUS)
         host, port = self.base.host or "", self.base.port or 80
         try:
             async with asyncio.timeout(KNOCK_LIMIT):
@@ -138,7 +141,9 @@ class Wire:
             raise self.explained(Refusal(call=Call.STATUS, trouble=trouble, text=text)) from error
         writer.transport.abort()
 
-    def _bar(self) -> None:
+    def _bar(self, call: Call) -> None:
+        if self.is_cloud:
+            raise self.explained(Refusal(call=call, trouble=Trouble.CLOUD))
         if self.barred is not None:
             raise self.barred
 
@@ -163,10 +168,10 @@ class Wire:
         """Send one request and read its answer.
 
         *path* begins with a slash and is appended to the base URL (*at_root*: to its origin alone).
-        *limit* is in seconds. Raises what `barred` says, TargetUnavailable where no answer came,
-        AnswerLost where the request may have arrived nevertheless.
+        *limit* is in seconds. Raises TargetRefused for Cloud, what `barred` says, TargetUnavailable
+        where no answer came, AnswerLost where the request may have arrived nevertheless.
         """
-        self._bar()
+        self._bar(call)
         base = self.base.origin() if at_root else self.base
         url = URL(str(base).rstrip("/") + path, encoded=True)
         if query:
@@ -265,7 +270,8 @@ class Wire:
         return {
             "target": self.target.name,
             "url": self.target.url,
-            "user": self.target.user or "the configured user",
+            "user": self.credentials.who,
+            "secret": self.credentials.proof,
             "host": self.base.host or "",
             "port": str(self.base.port or ""),
         }

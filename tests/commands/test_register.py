@@ -376,6 +376,24 @@ async def test_doctor_says_who_does_not_let_us_in(project: Path, env: dict[str, 
     assert "NET-CONNECTION-REFUSED" in said
 
 
+async def test_cloud_is_known_before_anything_is_asked(project: Path, env: dict[str, str]) -> None:
+    """No password is looked for, no consent is asked, no name looked up: 6 at once, and why."""
+    cloud = "https://acme.atlassian.net"
+    code, out, err = await run(
+        "register", project, "--target", cloud, "--port", "0", "--json", env=env
+    )
+    (told,) = [each for each in map(json.loads, out.splitlines()) if each["type"] == "target"]
+    status, said, _ = await run("status", project, "--target", cloud, env=env)
+
+    assert code == 6, err
+    assert told["state"] == "refused"
+    assert told["code"] == "CLOUD-PRIVATE-INSTALL"
+    assert "31 March 2026 (CHANGE-3096)" in told["reason"]
+    assert "Forge" in told["remedy"]
+    assert status == 6
+    assert "CHANGE-3096" in said
+
+
 async def test_login_without_a_keyring_says_so(project: Path, env: dict[str, str]) -> None:
     """And what to do in place of it."""
     for command in ("login", "logout"):

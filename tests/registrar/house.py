@@ -97,6 +97,12 @@ class House:
         for registrar in self.registrars:
             registrar.offer(revision, time.monotonic())
 
+    @property
+    def uri(self) -> str:
+        """What the first target was told to fetch last."""
+        descriptor = remote(self.url)
+        return f"{self.url}/atlassian-plugin.xml?target=jira&rev={descriptor.digest}"
+
     def told(self, target: str = "jira") -> list[TargetChanged]:
         return [e for e in self.events if isinstance(e, TargetChanged) and e.target == target]
 

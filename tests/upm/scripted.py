@@ -1,7 +1,7 @@
 """A host whose every answer is written down byte by byte, in the order in which it gives them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -79,14 +79,24 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(answers: Iterable[bytes], last: bytes | None = None) -> AsyncIterator[Scripted]:
-    """Run such a host while the block runs; each answer is one request's."""
+async def scripted(
+    answers: Iterable[bytes] = (),
+    last: bytes | None = None,
+    *,
+    by: Callable[[Request], bytes | None] = lambda _: None,
+) -> AsyncIterator[Scripted]:
+    """Run such a host while the block runs; each answer is one request's.
+
+    *by* is asked first: it gives what a request is answered whenever it comes, or None.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (request := await _read(reader)) is not None:
                 host.requests.append(request)
-                reply = host.answers.pop(0) if host.answers else host.last
+                reply = by(request)
+                if reply is None:
+                    reply = host.answers.pop(0) if host.answers else host.last
                 if reply is None or reply == RESET:
                     writer.transport.abort()
                     return

@@ -187,7 +187,7 @@ async def test_a_redirect_to_anywhere_else_is_refused() -> None:
         with pytest.raises(TargetRefused) as caught:
             await upm.poll(TASK)
 
-    assert caught.value.code == "UPM30X-REDIRECT"
+    assert caught.value.code == "UPM30X-LOGIN"
     assert len(host.requests) == 1
 
 
@@ -286,14 +286,18 @@ async def test_a_wrapped_invalid_token_is_understood() -> None:
     assert "token=2" in host.lines[2]
 
 
-async def test_cloud_is_refused_before_anything_is_sent() -> None:
+@pytest.mark.parametrize(
+    "url", ["https://acme.atlassian.net/wiki", "https://Acme.Atlassian.NET.", "https://x.jira.com"]
+)
+async def test_cloud_is_refused_before_anything_is_sent(url: str) -> None:
     """Private installs by URL have been refused there since March 2026."""
-    async with upm_of("https://acme.atlassian.net/wiki") as upm:
-        with pytest.raises(TargetRefused) as caught:
-            await upm.token()
-
-    assert caught.value.code == "CLOUD-PRIVATE-INSTALL"
-    assert "CHANGE-3096" in caught.value.reason
+    async with upm_of(url) as upm:
+        for ask in (upm.token(), upm.plugin("a"), upm.identity(), upm.uninstall("a")):
+            with pytest.raises(TargetRefused) as caught:
+                await ask
+            assert caught.value.code == "CLOUD-PRIVATE-INSTALL"
+            assert "CHANGE-3096" in caught.value.reason
+            assert "forge install" in caught.value.remedy
 
 
 async def test_no_error_holds_the_secret() -> None:
@@ -309,10 +313,16 @@ async def test_no_error_holds_the_secret() -> None:
 
 
 async def test_a_rejected_password_says_whose() -> None:
-    """The user is named, the password is not."""
+    """The user is named, and where the password came from; the password is not."""
     reply = answer(401, "", X_Seraph_LoginReason="AUTHENTICATED_FAILED")
     async with scripted([reply]) as host, upm_of(host.url) as upm:
-        with pytest.raises(CredentialsRejected, match="admin") as caught:
+        with pytest.raises(CredentialsRejected) as caught:
+            await upm.token()
+    async with scripted([reply]) as host, upm_of(host.url, user=None) as upm:
+        with pytest.raises(CredentialsRejected) as token:
             await upm.token()
 
     assert caught.value.code == "UPM401-CREDENTIALS"
+    assert caught.value.reason == "jira does not accept the password of admin (the test) (401)"
+    assert token.value.reason == "jira does not accept the token (the test) (401)"
+    assert "s3cret" not in f"{caught.value}{token.value}"

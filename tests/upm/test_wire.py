@@ -9,13 +9,15 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from registrar.house import house
 from upm.scripted import answer, scripted, token, upm_of
 
 from devserver.credentials import Credentials
 from devserver.errors import TargetUnavailable, UsageError
-from devserver.model import Target
-from devserver.upm import wire
+from devserver.model import Target, TargetState
+from devserver.registrar import Limits
+from devserver.upm import causes, wire
 from devserver.upm.client import Upm
 from devserver.upm.wire import Wire, connections
 
@@ -72,7 +74,14 @@ async def test_a_proxy_is_used_and_told_who_we_are(monkeypatch: pytest.MonkeyPat
 class Secured:
     """A UPM behind TLS, with a certificate for localhost that its own authority signed."""
 
-    def __init__(self, folder: Path, *, name: str = "localhost", days: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str = "localhost",
+        days: int = 1,
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+    ) -> None:
         now = datetime.now(UTC)
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -86,6 +95,7 @@ class Secured:
             .not_valid_after(now + timedelta(days=days))
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .sign(key, hashes.SHA256())
         )
         self.ca_file = folder / "ca.pem"
@@ -132,19 +142,52 @@ async def test_a_certificate_of_ones_own(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("name", "days", "code"),
+    ("name", "days", "purpose", "code", "sentence"),
     [
-        ("jira.example", 1, "NET-CERTIFICATE-NAME"),
-        ("localhost", -1, "NET-CERTIFICATE-EXPIRED"),
+        (
+            "localhost", 1, ExtendedKeyUsageOID.SERVER_AUTH, "NET-CERTIFICATE-SELF-SIGNED",
+            "the certificate of localhost is signed by itself, or by an authority that this"
+            " machine does not know",
+        ),
+        (
+            "jira.example", 1, ExtendedKeyUsageOID.SERVER_AUTH, "NET-CERTIFICATE-NAME",
+            "the certificate of URL is for another name: ",
+        ),
+        (
+            "localhost", -1, ExtendedKeyUsageOID.SERVER_AUTH, "NET-CERTIFICATE-EXPIRED",
+            "the certificate of localhost is not valid today: ",
+        ),
+        (
+            "localhost", 1, ExtendedKeyUsageOID.CLIENT_AUTH, "NET-CERTIFICATE",
+            "the certificate of localhost is not trusted: ",
+        ),
     ],
-)
-async def test_a_certificate_that_is_wrong(tmp_path: Path, name: str, days: int, code: str) -> None:
-    """Trusted, but for another name or another day: each has its own word."""
-    host = Secured(tmp_path, name=name, days=days)
-    with pytest.raises(TargetUnavailable) as caught:
-        await host.token(ca_file=host.ca_file)
+)  # fmt: skip
+async def test_a_certificate_that_is_wrong(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    days: int,
+    purpose: x509.ObjectIdentifier,
+    code: str,
+    sentence: str,
+) -> None:
+    """Not trusted, for another name, another day, another use: the event has a word for each."""
+    host = Secured(tmp_path, name=name, days=days, purpose=purpose)
+    if not code.endswith("SELF-SIGNED"):
+        monkeypatch.setenv("SSL_CERT_FILE", str(host.ca_file))
+    server = await asyncio.start_server(host.serve, "localhost", 0, ssl=host.context)
+    url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+    async with server, house(url, limits=Limits(first_retry=60.0, last_retry=60.0)) as our:
+        our.save()
+        event = await our.until(TargetState.UNAVAILABLE)
 
-    assert caught.value.code == code
+    row = next(each for each in causes.table() if each.code == code)
+    facts = {"target": "jira", "host": "localhost", "port": url.rpartition(":")[2]}
+    assert event.code == code
+    assert (event.reason or "").startswith(sentence.replace("URL", url))
+    assert event.retry_in is not None
+    assert event.remedy == row.remedy.format(**facts)
 
 
 async def test_a_ca_file_has_to_be_one(tmp_path: Path) -> None:
