@@ -16,7 +16,7 @@ from devserver.descriptor.diff import diff, impact
 from devserver.descriptor.document import Point
 from devserver.descriptor.examine import Examined
 from devserver.descriptor.judge import Placer
-from devserver.events import Bus, Changed, Checked, Published, Rendered, Withheld
+from devserver.events import Bus, Changed, Checked, Notice, Published, Rendered, Withheld
 from devserver.model import Descriptor, Diagnostic, Revision, Severity, digest_of
 from devserver.publish import Published as Kept
 from devserver.reading import Shown, Variables, read, texts
@@ -89,6 +89,7 @@ class Pipeline:
         self._poll = poll
         self._seen: Snapshot | None = None
         self._good: Outcome | None = None
+        self._awaited = ""
 
     @property
     def texts(self) -> dict[str, str]:
@@ -126,12 +127,24 @@ class Pipeline:
             if self._seen is not None and settled.snapshot.digest == self._seen.digest:
                 return
             outcome = settled
+        if outcome.errors and self._awaits(outcome.errors):
+            return
+        self._awaited = ""
         self._tell_changes(outcome.snapshot)
         self._seen = outcome.snapshot
         if outcome.errors:
             self._withhold(outcome)
         else:
             await self._hand_on(outcome, seen_at)
+
+    def _awaits(self, errors: tuple[Diagnostic, ...]) -> bool:
+        """Whether a build is just making what is wrong: it is looked at again, and said once."""
+        along = self._sources.along
+        awaited = along.awaited(errors) if along is not None else ""
+        if awaited and awaited != self._awaited:
+            self._bus.publish(Notice(severity=Severity.INFO, message=awaited))
+        self._awaited = awaited
+        return bool(awaited)
 
     async def _settled(self, outcome: Outcome) -> Outcome:
         """Look on until the files pass, or have been quiet for long enough to believe them."""
@@ -172,7 +185,7 @@ class Pipeline:
         before: dict[str, bytes | str] = {**self._seen.stamps, **self._seen.files}
         after: dict[str, bytes | str] = {**snapshot.stamps, **snapshot.files}
         # What is not asked for any more, since the file that named it is gone, has not changed.
-        known = after.keys() | (before.keys() & snapshot.missing)
+        known = after.keys() | (before.keys() & snapshot.missing) | self._seen.stamps.keys()
         paths = tuple(sorted(name for name in known if before.get(name) != after.get(name)))
         self._bus.publish(Changed(paths=paths or (snapshot.descriptor,)))
 

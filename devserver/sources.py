@@ -73,6 +73,9 @@ class Along(Protocol):
     def context(self) -> "Context":
         """What the rules are to know."""
 
+    def awaited(self, errors: tuple[Diagnostic, ...]) -> str:
+        """What a build is just making, in words, where *errors* are that it is not there yet."""
+
     def judged(self, snapshot: Snapshot, examined: "Examined") -> "Examined":
         """*examined* with what follows from the rest of the project."""
 

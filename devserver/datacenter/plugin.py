@@ -5,6 +5,7 @@ Maven is never run. The newest JAR is taken as the build left it; the descriptor
 """
 
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,6 +37,10 @@ LARGEST_RESOURCE = 1024 * 1024
 """Bytes of a file that goes along: they are read at each look."""
 SAME_TIME = 1.0
 """Seconds within which two JARs are equally new."""
+WRITTEN_SECONDS = 3.0
+"""A JAR that is not whole and younger than this is being written."""
+BUILD_SECONDS = 60.0
+"""How long a build may leave us without a JAR before we say that there is none."""
 KEPT = 60
 """Revisions whose further entries are remembered: more than are offered at once."""
 
@@ -78,6 +83,9 @@ class Plugin:
         self._hows: dict[str, How] = {}
         """Of files by entry, what this build did with them: known while they were unchanged."""
         self._packs: OrderedDict[str, Mapping[str, bytes]] = OrderedDict()
+        self._was_whole = False
+        self._gone_at: float | None = None
+        """Since when there is no JAR, by `time.monotonic()`."""
 
     # -- what belongs to a look -------------------------------------------------------------------
 
@@ -90,7 +98,8 @@ class Plugin:
         for each in self._poms():
             found[each.name] = each.stamp
         if self._classes:
-            found.update((f"classes/{each.name}", each.stamp) for each in self._newer_classes())
+            classes = " ".join(f"{each.name} {each.stamp}" for each in self._newer_classes())
+            found[f"{self._prefix()}target/classes"] = digest_of(classes.encode())
         return found
 
     def folders(self) -> Iterator[Path]:
@@ -123,6 +132,20 @@ class Plugin:
                 properties = {**align.recovered(root, jar.built.root), **properties}
         return properties
 
+    def awaited(self, errors: tuple[Diagnostic, ...]) -> str:
+        """A JAR that is being written, or is gone since the build has begun with cleaning up."""
+        codes = {each.code for each in errors}
+        if not codes <= {"B001", "B003"}:
+            return ""
+        if newest := next(iter(self._jars()), None):
+            young = abs(time.time() - newest.changed) < WRITTEN_SECONDS
+            return f"{newest.name} is being written: waiting for it" if young else ""
+        now = time.monotonic()
+        self._gone_at = now if self._gone_at is None else self._gone_at
+        if self._was_whole and now - self._gone_at < BUILD_SECONDS:
+            return "the JAR is gone: waiting for the build to make a new one"
+        return ""
+
     def judged(self, snapshot: Snapshot, examined: Examined) -> Examined:
         """What follows from the JAR: may this descriptor be in it, and what goes along."""
         descriptor, document = examined.descriptor, examined.document
@@ -131,6 +154,7 @@ class Plugin:
         jar = self._jar()
         if isinstance(jar, Diagnostic):
             return examined.also((), [jar], descriptor=None)
+        self._was_whole, self._gone_at = True, None
         properties = self.properties()
         replaced, told = self._along(snapshot, jar, properties)
         newer, packages = self._sources(jar.file.changed)
@@ -286,18 +310,18 @@ class Plugin:
     ) -> list[Diagnostic]:
         told = []
         if newer and not self._classes:
-            some = ", ".join(newer[:3]) + (f" and {len(newer) - 3} more" if newer[3:] else "")
-            words = f"{some}: newer than {jar.file.name}, so not in what is installed"
+            more = f", like {len(newer) - 1} more" if newer[1:] else ""
+            words = f"newer than {jar.file.name}{more}: build it to have that in what is installed"
             told.append(remark("B010", words, newer[0], BUILD_FIRST))
         if jar.built.signed:
-            words = "is signed: the signature is left out, since the descriptor is another one"
+            words = "the signature is left out, since the descriptor is another one"
             fix = (
                 "a host that checks signatures needs -Datlassian.upm.signature.check.disabled=true"
             )
-            told.append(remark("B011", f"{jar.file.name} {words}", jar.file.name, fix))
+            told.append(remark("B011", words, jar.file.name, fix))
         pom = read_pom(self.module)
         if pom is None and (self.module / maven.POM).is_file():
-            words = "cannot be read: it is no good XML, or has a DTD; its properties are not known"
+            words = "no good XML, or with a DTD: what it says of properties is not known"
             told.append(warning("B012", words, f"{self._prefix()}{maven.POM}", "mend it"))
         text = descriptor.body.decode("utf-8", "replace")
         if names := [each for each in placeholders.unknown(text, properties) if "." in each]:

@@ -1,5 +1,6 @@
 """`upm-dev serve` in a plugin project: into the JAR, with that into the product, and proved."""
 
+import os
 import socket
 import zipfile
 from collections.abc import AsyncIterator
@@ -82,13 +83,30 @@ async def test_what_goes_along_and_a_new_build(project: PluginProject) -> None:
 
 
 async def test_a_jar_that_is_being_written_is_waited_for(project: PluginProject) -> None:
-    """Half a JAR, none at all: told, nothing sent; the whole one is taken by itself."""
+    """Half a JAR, none at all: no error while a build makes it; the whole one is taken by itself."""
     whole = project.jar.read_bytes()
     async with serving(project) as (serve, host):
         project.jar.write_bytes(whole[: len(whole) // 2])
-        assert (await serve.seen("checked", errors=1))["diagnostics"][0]["code"] == "B003"
+        assert "is being written" in (await serve.seen("notice"))["message"]
         project.jar.unlink()
-        assert (await serve.seen("checked", errors=1))["diagnostics"][0]["code"] == "B001"
+        assert "waiting for the build" in (await serve.seen("notice"))["message"]
+        assert uploads(host) == 1
+        project.build(age=0)
+        await serve.seen("target", state="confirmed", revision="r2")
+        assert not any(each["errors"] for each in serve.of("checked"))
+        changed = [each["paths"] for each in serve.of("changed")]
+        assert changed == [["target/hello-1.0.jar"]]
+
+
+async def test_half_a_jar_that_nobody_writes_any_more(project: PluginProject) -> None:
+    """A build that was broken off is told as what it is, and nothing is sent."""
+    whole = project.jar.read_bytes()
+    async with serving(project) as (serve, host):
+        half = project.jar.with_suffix(".part")
+        half.write_bytes(whole[: len(whole) // 2])
+        os.utime(half, (1, 1))
+        half.replace(project.jar)
+        assert (await serve.seen("checked", errors=1))["diagnostics"][0]["code"] == "B003"
         assert uploads(host) == 1
         project.build(age=0)
         await serve.seen("target", state="confirmed", revision="r2")
