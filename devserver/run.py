@@ -76,7 +76,7 @@ class Serve:
         sources: Sources,
         find: Find,
         *,
-        started: float,
+        started: Callable[[], float],
         journal: Journal | None = None,
         permissions: Permissions = lambda _: (),
         trusted: bool = False,
@@ -85,7 +85,7 @@ class Serve:
         redactor: Redactor | None = None,
         renew: Find | None = None,
     ) -> None:
-        """*started* is the `time.monotonic()` at which the process began.
+        """*started* gives the `time.monotonic()` at which the process began, questions apart.
 
         *find* gives a target's credentials, once, before the loop starts; *renew* what the
         project's files have after the target rejected those.
@@ -124,6 +124,13 @@ class Serve:
         """The diagnostics, each with the line of source it speaks of."""
         texts = self._pipeline.texts if self._pipeline else {}
         return report.text(diagnostics, texts, colour=colour)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the app stays installed at the end; a host that ends with us keeps nothing."""
+        settings = self._settings
+        of_a_build = self._plugin is not None and not settings.uninstall
+        return bool(settings.targets) and (settings.keep or of_a_build)
 
     async def run(self) -> int:
         """Serve until a signal comes; gives the exit code.
@@ -202,7 +209,7 @@ class Serve:
                 upms[each.name],
                 self.bus,
                 delivery=self._delivery(upms[each.name], where),
-                keep=settings.keep or (self._plugin is not None and not settings.uninstall),
+                keep=self.keeps,
                 limits=limits,
                 journal=self._journal if settings.targets else None,
                 permissions=self._permissions(each),
@@ -233,7 +240,7 @@ class Serve:
             Started(
                 urls=urls,
                 targets={each.name: each.url for each in targets},
-                ready_ms=round((time.monotonic() - self._started) * 1000),
+                ready_ms=round((time.monotonic() - self._started()) * 1000),
                 watcher="polling" if settings.poll else WATCHER,
             )
         )

@@ -123,7 +123,7 @@ def serving(
         settings,
         sources,
         find,
-        started=_started(),
+        started=lambda: _started() + questions.waited(),
         journal=journal,
         permissions=consent.of(settings, questions.confirm()),
         trusted=trusted,
@@ -154,9 +154,10 @@ def _with_product(settings: "Settings", plugin: "Plugin", user: str) -> "Setting
     if found is None:
         return settings
     ask = questions.confirm(default=True)
-    if ask is not None and not ask(f"{found.product} answers at {found.url}. Install there?"):
-        return settings
-    if not settings.quiet:
+    if ask is not None:
+        if not ask(f"{found.product} answers at {found.url}. Install there?"):
+            return settings
+    elif not settings.quiet:
         click.echo(f"{found.product} answers at {found.url}: it is the target", err=True)
     target = Target(name=found.product, url=found.url, user=user, dev=True)
     return replace(settings, targets=(target,))
@@ -193,6 +194,7 @@ def _faces(
         verbose=settings.verbose,
         quiet=settings.quiet,
         keys=serve.takes_commands and _somebody_types(),
+        keeps=serve.keeps,
     )
     screen = Screen(writer(sys.stdout), view, redactor)
     faces.append(screen)

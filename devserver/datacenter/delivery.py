@@ -7,11 +7,13 @@ now, since hosts skip older ones.
 
 import asyncio
 import tempfile
+import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
+from devserver.datacenter.files import File
 from devserver.datacenter.hostlog import HostLog
 from devserver.datacenter.plugin import Packed, Plugin
 from devserver.datacenter.versions import is_older
@@ -81,6 +83,7 @@ class ByJar:
         self._blind = False
         """This target does not show descriptions, so no mark can be read."""
         self._warned = False
+        self._told: File | None = None
         self._offered = ExitStack()
 
     @property
@@ -109,11 +112,20 @@ class ByJar:
         descriptor = attempt.descriptor
         sign = mark(attempt.revision, descriptor.digest)
         self._sent = await asyncio.to_thread(self._plugin.pack, descriptor, sign)
+        self._tell_jar(self._sent)
         if self._log is not None:
             self._log.begin()
         if self._way.folder is not None:
             raise await asyncio.to_thread(self._copy, self._way.folder, self._sent)
         return await self._install(self._sent, descriptor, token)
+
+    def _tell_jar(self, packed: Packed) -> None:
+        """Say, once for each build, which JAR it is that the descriptor is exchanged in."""
+        if packed.file != self._told:
+            self._told = packed.file
+            built = time.strftime("%H:%M:%S", time.localtime(packed.file.changed))
+            message = f"the descriptor goes into {packed.file.name}, built {built}"
+            self._bus.publish(Notice(severity=Severity.INFO, message=message, target=self._name))
 
     async def _install(self, packed: Packed, descriptor: Descriptor, token: str) -> Task:
         self._offered.close()
@@ -255,13 +267,14 @@ class ByJar:
         if self._good is None:
             return self._plugin.as_built(mark(attempt.revision, "0" * 12), version)
         good = self._good
+        assert self._sent is not None
         good.jar.seek(0)
         archive = parse(good.jar.read())
         assert isinstance(archive, Archive)
         sign = mark(good.revision, good.descriptor.digest)
         data = patched(archive, {DESCRIPTOR: marked(good.descriptor.body, sign, version)})
         assert isinstance(data, Pieces)
-        return Packed(self._plugin.file_name, data)
+        return replace(self._sent, data=data)
 
     async def _ended(self, task: Task) -> Listed:
         while True:

@@ -47,10 +47,15 @@ KEPT = 60
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A JAR, ready to be installed."""
+    """A JAR, ready to be installed, and the file that it was made of."""
 
-    name: str
+    file: File
     data: Pieces
+
+    @property
+    def name(self) -> str:
+        """Under which it goes to a host."""
+        return self.file.path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ class Plugin:
         data = patched(archive, replaced, archive.signature)
         if isinstance(data, Unfit):
             raise _not_now(f"{file.name} {data.reason}", data.fix)
-        return Packed(file.path.name, data)
+        return Packed(file, data)
 
     def _open(self) -> tuple[File, Archive]:
         for file in self._jars()[:1]:

@@ -80,6 +80,8 @@ class View:
     quiet: bool = False
     keys: bool = False
     """Somebody can type: say that there is something to type."""
+    keeps: bool = False
+    """The app stays installed at the end."""
 
     def lines(self, event: Event, before: State) -> list[str]:  # noqa: C901 - a case an event
         """What to write for *event*; *before* is the state without it."""
@@ -131,7 +133,8 @@ class View:
         ]
         watching = f", watching by {one_line(event.watcher)}" if self.verbose else ""
         keys = ", h + Enter shows the keys" if self.keys else ""
-        lines += ["", self._dim(f"  Ctrl-C stops and unregisters{keys}{watching}"), ""]
+        end = "; what is installed stays" if self.keeps else " and unregisters"
+        lines += ["", self._dim(f"  Ctrl-C stops{end}{keys}{watching}"), ""]
         return lines
 
     def _changed(self, event: Changed) -> list[str]:

@@ -45,6 +45,8 @@ async def test_an_edit_is_proved_without_a_build(project: PluginProject) -> None
         assert first.app.name == "Hello"
         assert first.app.version == "1.0"
         assert "[upm-dev r1 " in first.app.description
+        [told] = [each["message"] for each in serve.of("notice", severity="info")]
+        assert "goes into target/hello-1.0.jar, built " in told
 
         project.edit('key="greet" section', 'key="salute" section')
         confirmed = await serve.seen("target", state="confirmed", revision="r2")
@@ -83,7 +85,7 @@ async def test_what_goes_along_and_a_new_build(project: PluginProject) -> None:
 
 
 async def test_a_jar_that_is_being_written_is_waited_for(project: PluginProject) -> None:
-    """Half a JAR, none at all: no error while a build makes it; the whole one is taken by itself."""
+    """Half a JAR, none at all: no error while a build makes one; the whole one is taken."""
     whole = project.jar.read_bytes()
     async with serving(project) as (serve, host):
         project.jar.write_bytes(whole[: len(whole) // 2])

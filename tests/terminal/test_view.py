@@ -98,6 +98,8 @@ def test_the_banner() -> None:
     ]
     assert "watching by inotify" in shown(STARTED, verbose=1)[-2]
     assert shown(STARTED, quiet=True) == []
+    stays = View(frames=frames, keeps=True).lines(STARTED, State())[-2]
+    assert stays == "  Ctrl-C stops; what is installed stays"
 
 
 def test_every_line_has_the_time() -> None:
