@@ -8,11 +8,16 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from devserver.addresses import is_this_machine
 from devserver.errors import UpmDevError
 
 CONNECT_LIMIT = 5.0
-READ_LIMIT = 120.0
-"""Seconds between two pieces of an answer: long polls live, a hanging app does not hold us."""
+READ_LIMIT = 600.0
+"""Seconds between two pieces of an answer: long polls live, and an app in a debugger may stand."""
+IDLE_SECONDS = 4.0
+"""Seconds that a connection waits for its next request: servers close theirs after 5 or more."""
+HEADER_LIMIT = 64 * 1024
+"""Bytes of one header: cookies of `localhost` are those of all its ports together."""
 WAIT_LIMIT = 10.0
 """How long a request waits for an app that is starting."""
 ANSWER_LIMIT = 10 * 1024 * 1024
@@ -34,6 +39,9 @@ HOP_BY_HOP = frozenset(
     }
 )
 """What belongs to one connection (RFC 9110 §7.6.1), and what we say in words of our own."""
+
+
+_LOOK = "see what it says in its own output"
 
 
 class BackendUnavailable(UpmDevError):
@@ -72,9 +80,16 @@ class Backend:
         """Connections to the app: its cookies, redirects and encodings are the browser's affair."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    keepalive_timeout=IDLE_SECONDS,
+                    # A certificate made for this machine proves nothing that its own ports do not.
+                    ssl=not is_this_machine(self.url),
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
+                max_line_size=HEADER_LIMIT,
+                max_field_size=HEADER_LIMIT,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_LIMIT, sock_read=READ_LIMIT
@@ -107,19 +122,27 @@ class Backend:
     def unavailable(self, error: Exception) -> BackendUnavailable:
         """What to say of one of aiohttp's exceptions."""
         match error:
+            case aiohttp.ClientConnectorCertificateError():
+                why = f"this machine does not trust the certificate of {self.url}"
+                return BackendUnavailable(why, remedy="correct [app] backend, or its certificate")
+            case aiohttp.ClientConnectorSSLError():
+                why = f"what answers at {self.url} speaks no TLS"
+                return BackendUnavailable(why, remedy="write http:// in [app] backend")
             case aiohttp.ClientConnectorError():
                 why = f"nothing answers at {self.url}"
             case TimeoutError():
-                return BackendUnavailable(
-                    f"the app at {self.url} took the request and did not answer in time",
-                    remedy="see what it says in its own output",
-                    status=504,
-                )
+                why = f"the app at {self.url} took the request and did not answer in time"
+                return BackendUnavailable(why, remedy=_LOOK, status=504)
+            case aiohttp.ClientResponseError():
+                words = " ".join(error.message.split())
+                why = f"what the app at {self.url} answered is no HTTP ({words})"
+                return BackendUnavailable(why, remedy=_LOOK)
+            case aiohttp.ServerDisconnectedError():
+                why = f"the app at {self.url} closed the connection without an answer"
+                return BackendUnavailable(why, remedy=_LOOK)
             case _:
-                return BackendUnavailable(
-                    f"the app at {self.url} broke off its answer ({type(error).__name__})",
-                    remedy="see what it says in its own output",
-                )
+                why = f"the app at {self.url} broke off its answer ({type(error).__name__})"
+                return BackendUnavailable(why, remedy=_LOOK)
         if self.command is None:
             return BackendUnavailable(
                 why, remedy="start the app, or set [app] command and upm-dev does"

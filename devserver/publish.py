@@ -7,7 +7,8 @@ import secrets
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
+from posixpath import normpath
+from urllib.parse import unquote, urlsplit
 
 from devserver.model import CallbackSpec, Descriptor, Revision
 
@@ -36,7 +37,8 @@ class Published:
         """Make *revision* the newest; its callback paths are ours from now on."""
         for descriptor in revision.descriptors.values():
             for spec in descriptor.callbacks:
-                known = self._callbacks.setdefault(callback_path(descriptor, spec), {})
+                path = routed(callback_path(descriptor, spec))
+                known = self._callbacks.setdefault(path, {})
                 known.pop(spec, None)
                 known[spec] = None
         self._kept.appendleft(revision)
@@ -72,9 +74,10 @@ class Published:
     def callbacks(self, path: str) -> tuple[CallbackSpec, ...]:
         """The callbacks that this or an earlier revision declared at *path*, newest first.
 
-        Targets may have different ones at the same path.
+        Targets may have different ones at the same path. Any way of writing it counts that the
+        app's router may take for the same: a forged call must not get by for a slash more.
         """
-        return tuple(reversed(self._callbacks.get(path, ())))
+        return tuple(reversed(self._callbacks.get(routed(path), ())))
 
 
 ARTIFACTS = "/_upm-dev/artifacts/"
@@ -104,3 +107,13 @@ def callback_path(descriptor: Descriptor, spec: CallbackSpec) -> str:
     """Where the host will call: the path of the base URL, then the declared one, no query."""
     base = urlsplit(descriptor.base_url or "").path.rstrip("/")
     return base + urlsplit(spec.path).path
+
+
+def routed(path: str) -> str:
+    """*path* as the most lenient router reads it.
+
+    Express ignores case and a slash at the end, servlets what follows a semicolon, many a server
+    resolves dots and doubled slashes.
+    """
+    segments = (each.partition(";")[0] for each in unquote(path).casefold().split("/"))
+    return "/" + normpath("/".join(("", *segments))).lstrip("/")

@@ -96,9 +96,8 @@ def verified(token: Token, keys: Iterable[str], issuer: str) -> dict[str, Any] |
 def mismatch(claims: dict[str, Any], call: Call, base_url: str, algorithm: str) -> str | None:
     """What proved claims say of another request or another app than this one."""
     audience = claims.get("aud")
-    named = [audience] if isinstance(audience, str) else audience or []
-    if algorithm == "RS256" or named:
-        first = named[0] if named else None
+    if algorithm == "RS256" or audience:
+        first = audience[0] if isinstance(audience, list) and audience else audience or None
         if not isinstance(first, str) or first.rstrip("/") != base_url.rstrip("/"):
             return f"its token is meant for {first} (aud), and this is {base_url}"
     expected = qsh(call.method, call.url, base_url)

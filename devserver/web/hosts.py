@@ -49,7 +49,8 @@ def guard(extra: frozenset[str]) -> Middleware:
 
     @web.middleware
     async def known_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not allowed(request.host, extra):
+        # Not `request.host`, which makes one up for a request that has none.
+        if not allowed(request.headers.get("Host", ""), extra):
             return web.Response(
                 status=421,
                 text="upm-dev does not answer to this Host; allow it with --public-url or"

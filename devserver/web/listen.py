@@ -9,11 +9,18 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from devserver.backend import HEADER_LIMIT
 from devserver.errors import CannotStart, PortInUse
 
 LOOPBACK = ("127.0.0.1", "::1")
 SHUTDOWN_SECONDS = 0.5
 """How long an answer under way may take once the server is closing."""
+HEAD_SECONDS = 60.0
+"""How long the head of a request may take to come, and the next one on the same connection."""
+SLOW_SECONDS = 60.0
+"""How long a client may let us wait for the next piece of its body, or with the next of ours."""
+LINE_LIMIT = 32 * 1024
+"""Bytes of a request line: tokens and state travel in queries."""
 
 
 def open_sockets(host: str | None, port: int, *, flag: str = "--port") -> list[socket.socket]:
@@ -104,6 +111,11 @@ async def serving(app: web.Application, sockets: list[socket.socket]) -> AsyncIt
         access_log=None,
         shutdown_timeout=SHUTDOWN_SECONDS,
         handler_cancellation=True,
+        keepalive_timeout=HEAD_SECONDS,
+        max_line_size=LINE_LIMIT,
+        max_field_size=HEADER_LIMIT,
+        # What is compressed is passed on so, and has the length that it says.
+        auto_decompress=False,
         logger=_LOG,
     )
     await runner.setup()

@@ -1,33 +1,29 @@
 """Everything that is not ours goes to the app, as it came; its answer goes back as it came.
 
 Bodies stream both ways, so their size costs no memory. What is changed: headers of one connection
-(RFC 9110 §7.6.1) are left out, `X-Forwarded-*` are added, a `Location` of the app's own address
-becomes ours, and a page gets one script more, for the overlay and live reload (`web.snippet`).
-`Host` stays: the address that was asked is the one that signatures and links are made of.
+(RFC 9110 §7.6.1) are left out, `X-Forwarded-*` are added (`web.forwarded`), a `Location` of the
+app's own address becomes ours, and a page gets one script more, for the overlay and live reload
+(`web.snippet`).
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, MutableSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict
 from yarl import URL
 
 from devserver import redact
 from devserver.backend import Backend, BackendUnavailable, end_to_end
 from devserver.traffic import BODY_KEPT, Exchange, Message, Tell, Way
-from devserver.web import snippet
-
-FRAME_LIMIT = 16 * 1024 * 1024
-"""Bytes of one WebSocket message, either way."""
-SLOW_SECONDS = 60.0
-"""How long a client may let us wait for the next piece of its body."""
-_SOCKET = frozenset({"sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"})
+from devserver.web import snippet, websocket
+from devserver.web.forwarded import from_app, onward, scheme
+from devserver.web.hosts import OURS
+from devserver.web.listen import SLOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,19 @@ class _Tee:
             self.kept += piece[:left]
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What went by, for the inspector."""
+
+    sent: _Tee = field(default_factory=_Tee)
+    got: _Tee = field(default_factory=_Tee)
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    error: str = ""
+    stalled: bool = False
+    """The client does not get on with its body."""
+
+
 async def forward(
     request: web.Request, proxy: Proxy, sockets: MutableSet[web.WebSocketResponse]
 ) -> web.StreamResponse:
@@ -67,19 +76,18 @@ async def forward(
     if not request.raw_path.startswith("/"):
         return web.Response(status=400, text="the request's target is no path\n")
     started = time.perf_counter()
-    sent, got = _Tee(), _Tee()
-    status, error = 0, ""
-    headers: tuple[tuple[str, str], ...] = ()
+    seen = _Seen()
     try:
-        if _is_socket(request):
-            socket = await _socket(request, proxy, sockets)
-            status = socket.status
-            return socket
-        response, headers = await _stream(request, proxy, sent, got)
-        status = response.status
+        await proxy.backend.awaited()
+        if websocket.is_wanted(request):
+            headers = onward(request, proxy.public_url)
+            response = await websocket.joined(request, proxy.backend, headers, sockets)
+        else:
+            response = await _stream(request, proxy, seen)
+        seen.status = response.status
         return response
     except BackendUnavailable as trouble:
-        error, status = trouble.reason, trouble.status
+        seen.error, seen.status = trouble.reason, trouble.status
         return unavailable(request, trouble, proxy)
     finally:
         proxy.tell(
@@ -87,58 +95,68 @@ async def forward(
                 way=Way.TO_US,
                 method=request.method,
                 url=request.raw_path,
-                request=Message(tuple(request.headers.items()), bytes(sent.kept), sent.size),
-                status=status,
-                response=Message(headers, bytes(got.kept), got.size),
+                request=Message(
+                    tuple(request.headers.items()), bytes(seen.sent.kept), seen.sent.size
+                ),
+                status=seen.status,
+                response=Message(seen.headers, bytes(seen.got.kept), seen.got.size),
                 ms=(time.perf_counter() - started) * 1000,
                 who=request.headers.get("User-Agent", "").partition(" ")[0],
-                error=error,
+                error=seen.error,
             )
         )
 
 
-async def _stream(
-    request: web.Request, proxy: Proxy, sent: _Tee, got: _Tee
-) -> tuple[web.StreamResponse, tuple[tuple[str, str], ...]]:
+async def _stream(request: web.Request, proxy: Proxy, seen: _Seen) -> web.StreamResponse:
     backend = proxy.backend
-    await backend.awaited()
-    headers = _onward(request, proxy)
+    headers = onward(request, proxy.public_url)
     for length in request.headers.getall("Content-Length", ())[:1]:
         headers["Content-Length"] = length
     is_page = proxy.dashboard is not None and snippet.is_page(request)
     if is_page:
         headers.popall("Accept-Encoding", None)  # a script cannot be added to what is compressed
     try:
-        async with backend.session.request(
+        answer = await backend.session.request(
             request.method,
             backend.address(request.raw_path),
             headers=headers,
-            data=_pieces(request, sent) if request.can_read_body else None,
+            data=_pieces(request, seen) if request.can_read_body else None,
             allow_redirects=False,
-        ) as answer:
-            extra = b""
-            if is_page and snippet.fits(answer.status, answer.headers):
-                extra = snippet.script(proxy.dashboard or "")
-            response = _answering(request, answer, proxy, len(extra))
+        )
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        if seen.stalled:
+            seen.error = "the client did not go on with its body"
+            text = "the body did not come in time\n"
+            return web.Response(status=408, text=text, headers={"Connection": "close"})
+        raise backend.unavailable(error) from error
+    async with answer:
+        seen.headers = tuple(answer.headers.items())
+        extra = b""
+        if is_page and snippet.fits(answer):
+            extra = snippet.script(proxy.dashboard or "")
+        response = _answering(request, answer, proxy, len(extra))
+        with suppress(ConnectionError):  # the client has left, and needs no answer
             await response.prepare(request)
             if request.method != "HEAD":
-                await _pour(request, answer, response, got)
+                await _pour(request, answer, response, seen)
                 if extra:
                     await response.write(extra)
             await response.write_eof()
-            return response, tuple(answer.headers.items())
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise backend.unavailable(error) from error
+        return response
 
 
-async def _pieces(request: web.Request, sent: _Tee) -> AsyncIterator[bytes]:
+async def _pieces(request: web.Request, seen: _Seen) -> AsyncIterator[bytes]:
     """The body as it comes; a client that stops sending is cut."""
     while True:
-        async with asyncio.timeout(SLOW_SECONDS):
-            piece = await request.content.readany()
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                piece = await request.content.readany()
+        except TimeoutError:
+            seen.stalled = True
+            raise
         if not piece:
             return
-        sent.note(piece)
+        seen.sent.note(piece)
         yield piece
 
 
@@ -146,21 +164,20 @@ async def _pour(
     request: web.Request,
     answer: aiohttp.ClientResponse,
     response: web.StreamResponse,
-    got: _Tee,
+    seen: _Seen,
 ) -> None:
-    """The app's body to the client; where the app breaks off, so do we, for the client to see."""
-    pieces = answer.content.iter_any()
-    while True:
-        try:
-            piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        except (aiohttp.ClientError, TimeoutError):
-            if request.transport is not None:
-                request.transport.abort()
-            return
-        got.note(piece)
-        await response.write(piece)
+    """The app's body to the client. Where the app breaks off, so do we, for the client to see;
+    and one that does not take it in time is cut.
+    """
+    try:
+        async for piece in answer.content.iter_any():
+            seen.got.note(piece)
+            async with asyncio.timeout(SLOW_SECONDS):
+                await response.write(piece)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        seen.error = f"broken off on the way ({type(error).__name__})"
+        if request.transport is not None:
+            request.transport.abort()
 
 
 def _answering(
@@ -176,98 +193,24 @@ def _answering(
         headers.popall("Accept-Ranges", None)
     if (location := headers.get("Location")) is not None:
         headers["Location"] = _ours(location, request, proxy)
-    return web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+    return from_app(
+        web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers), headers
+    )
 
 
 def _ours(location: str, request: web.Request, proxy: Proxy) -> str:
-    """A redirect to the app's own address is one to ours."""
+    """A redirect to the app's own address is one to ours, by whichever loopback name it goes."""
     try:
         there, app = URL(location, encoded=True), URL(proxy.backend.url)
     except ValueError:
         return location
-    if not there.absolute or there.origin() != app.origin():
+    if (there.scheme, there.port) != (app.scheme, app.port) or not (
+        there.host == app.host or {there.host, app.host} <= OURS
+    ):
         return location
-    return f"{_scheme(request, proxy)}://{request.host}{there.raw_path_qs}" + (
+    return f"{scheme(request, proxy.public_url)}://{request.host}{there.raw_path_qs}" + (
         f"#{there.raw_fragment}" if there.raw_fragment else ""
     )
-
-
-def _onward(request: web.Request, proxy: Proxy) -> CIMultiDict[str]:
-    """The request's headers as the app gets them."""
-    headers = end_to_end(request.headers.items())
-    before = headers.popall("X-Forwarded-For", [])
-    headers["X-Forwarded-For"] = ", ".join([*before, request.remote or "unknown"])
-    headers["X-Forwarded-Host"] = request.host
-    headers["X-Forwarded-Proto"] = _scheme(request, proxy)
-    return headers
-
-
-def _scheme(request: web.Request, proxy: Proxy) -> str:
-    """That of the public URL for whoever came by its name; a tunnel ends TLS before us."""
-    public = urlsplit(proxy.public_url or "")
-    return public.scheme if public.netloc and public.netloc == request.host else "http"
-
-
-def _is_socket(request: web.Request) -> bool:
-    return request.method == "GET" and request.headers.get("Upgrade", "").lower() == "websocket"
-
-
-async def _socket(
-    request: web.Request, proxy: Proxy, sockets: MutableSet[web.WebSocketResponse]
-) -> web.WebSocketResponse:
-    """Join the client's WebSocket with one of the app's, until either ends."""
-    backend = proxy.backend
-    await backend.awaited()
-    headers = _onward(request, proxy)
-    for name in (*_SOCKET, "Sec-WebSocket-Protocol"):
-        headers.popall(name, None)
-    offered = request.headers.get("Sec-WebSocket-Protocol", "")
-    protocols = tuple(filter(None, (each.strip() for each in offered.split(","))))
-    try:
-        app = await backend.session.ws_connect(
-            backend.address(request.raw_path),
-            headers=headers,
-            protocols=protocols,
-            max_msg_size=FRAME_LIMIT,
-        )
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise backend.unavailable(error) from error
-    async with app:
-        chosen = (app.protocol,) if app.protocol else ()
-        client = web.WebSocketResponse(protocols=chosen, max_msg_size=FRAME_LIMIT)
-        await client.prepare(request)
-        sockets.add(client)
-        ways = {
-            asyncio.create_task(_messages(client, app)),
-            asyncio.create_task(_messages(app, client)),
-        }
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            await client.close(code=_sendable(app.close_code), message=b"")
-            await app.close(code=_sendable(client.close_code))
-    return client
-
-
-_Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
-
-
-async def _messages(source: _Socket, sink: _Socket) -> None:
-    async for message in source:
-        if message.type is aiohttp.WSMsgType.TEXT:
-            await sink.send_str(message.data)
-        elif message.type is aiohttp.WSMsgType.BINARY:
-            await sink.send_bytes(message.data)
-        else:
-            return
-
-
-def _sendable(code: int | None) -> int:
-    """The close code to pass on: some only say how a connection ended (RFC 6455 §7.4.1)."""
-    return code if code is not None and (1000 <= code <= 1003 or code >= 1007) else 1001
 
 
 def unavailable(

@@ -26,6 +26,7 @@ from devserver.model import CallbackSpec, Descriptor
 from devserver.publish import ARTIFACTS, Artifacts, Published
 from devserver.traffic import Exchange, Tell, Way, message
 from devserver.web import snippet
+from devserver.web.forwarded import as_it_came, from_app
 from devserver.web.hosts import guard
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
     app = web.Application(middlewares=[guard(hosts)], client_max_size=BODY_LIMIT)
     app[SITE] = site
     app[SOCKETS] = weakref.WeakSet()
+    app.on_response_prepare.append(as_it_came)
     app.on_shutdown.append(hang_up)
     app.add_routes(
         [
@@ -201,8 +203,8 @@ async def callback(
     if not received.headers and not received.body:
         return _text(received.status, received.text)
     headers = end_to_end(received.headers)
-    headers.popall("Content-Encoding", None)
-    return web.Response(status=received.status, body=received.body, headers=headers)
+    answer = web.Response(status=received.status, body=received.body, headers=headers)
+    return from_app(answer, headers)
 
 
 def _meant(specs: tuple[CallbackSpec, ...], body: bytes) -> CallbackSpec:

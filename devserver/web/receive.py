@@ -6,6 +6,7 @@ because the target's own key is not to be had, is let pass but proves nothing.
 """
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from devserver.callbacks.record import Keep, Recorded
 from devserver.callbacks.verifier import Verifier
 from devserver.events import Bus, CallbackReceived
 from devserver.model import CallbackSpec, Verdict
+from devserver.web.forwarded import onward
 from devserver.web.public import Receive, Received
 
 FORGED = 401
@@ -42,7 +44,8 @@ def receiver(
             body=body,
         )
         finding = await verifier.verify(call, spec.event, base_url=base_url)
-        answer, trouble = await _answer(request, body, finding, backend)
+        headers = onward(request, base_url).items()
+        answer, trouble = await _answer(request, headers, body, finding, backend)
         ms = (time.perf_counter() - started) * 1000
         bus.publish(
             CallbackReceived(
@@ -82,7 +85,11 @@ def receiver(
 
 
 async def _answer(
-    request: web.Request, body: bytes, finding: Finding, backend: Backend | None
+    request: web.Request,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    finding: Finding,
+    backend: Backend | None,
 ) -> tuple[Answer, str]:
     """What the host is answered, and what is wrong with the app where it did not say."""
     if finding.verdict is Verdict.FORGED:
@@ -90,7 +97,6 @@ async def _answer(
     if backend is None:
         return Answer(NO_APP, (), b""), ""
     try:
-        headers = request.headers.items()
         return await backend.send(request.method, request.raw_path, headers, body), ""
     except BackendUnavailable as trouble:
         return Answer(trouble.status, (), b""), f"{trouble.reason}\n"

@@ -6,9 +6,9 @@ visitor through a tunnel has no dashboard on his own machine. All that comes out
 the words "show", "hide" and "reload".
 """
 
-from collections.abc import Mapping
 from html import escape
 
+import aiohttp
 from aiohttp import web
 
 from devserver.web.hosts import allowed
@@ -59,15 +59,23 @@ def is_page(request: web.Request) -> bool:
     return request.headers.get("Accept", "").startswith("text/html")
 
 
-def fits(status: int, headers: Mapping[str, str]) -> bool:
+def fits(answer: aiohttp.ClientResponse) -> bool:
     """Whether a script can be added to the end of this answer."""
+    headers = answer.headers
     return (
-        status not in (204, 206, 304)
-        and status >= 200
-        and headers.get("Content-Type", "").lower().startswith("text/html")
+        answer.status not in (204, 206, 304)
+        and answer.content_type == "text/html"
+        and _has_letters_of_ascii(answer.charset)
         and headers.get("Content-Encoding", "identity").lower() == "identity"
         and "attachment" not in headers.get("Content-Disposition", "").lower()
     )
+
+
+def _has_letters_of_ascii(charset: str | None) -> bool:
+    try:
+        return charset is None or "<".encode(charset) == b"<"
+    except (LookupError, UnicodeError):  # no name that we know
+        return False
 
 
 def script(dashboard: str) -> bytes:

@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from devserver.backend import Backend
 from devserver.events import Bus
@@ -20,6 +22,9 @@ from devserver.web.public import Received, Site, public_app
 
 PIECE = b"0123456789abcdef" * 4096
 SELF = web.AppKey("SELF", str)
+LEFT: "web.AppKey[asyncio.Queue[tuple[object, object]]]" = web.AppKey("LEFT", asyncio.Queue)
+NEXT: "web.AppKey[asyncio.Queue[None]]" = web.AppKey("NEXT", asyncio.Queue)
+MsgType = aiohttp.WSMsgType
 PAGE = "<!doctype html><title>app</title><p>page"
 
 
@@ -62,17 +67,25 @@ async def upload(request: web.Request) -> web.Response:
 
 
 async def socket(request: web.Request) -> web.WebSocketResponse:
-    found = web.WebSocketResponse(protocols=("chat",))
+    """Echoes; does what it is told to; tells `LEFT` how the page took its leave."""
+    found = web.WebSocketResponse(protocols=("chat",), autoclose=False, max_msg_size=0)
     await found.prepare(request)
-    async for message in found:
-        if message.type is aiohttp.WSMsgType.TEXT:
-            if message.data == "leave":
-                await found.close(code=4001)
-            else:
-                await found.send_str(f"{request.headers['X-Forwarded-Host']} {message.data}")
-        elif message.type is aiohttp.WSMsgType.BINARY:
+    while (message := await found.receive()).type in (MsgType.TEXT, MsgType.BINARY):
+        if message.data == "leave":
+            await found.close(code=4001, message=b"because")
+        elif message.data == "die":
+            assert request.transport is not None
+            request.transport.abort()
+        elif message.type is MsgType.TEXT:
+            await found.send_str(f"{request.headers['X-Forwarded-Host']} {message.data}")
+        else:
             await found.send_bytes(message.data)
+    request.app[LEFT].put_nowait((message.data, message.extra))
     return found
+
+
+async def refuses(_: web.Request) -> web.Response:
+    return web.Response(status=401, text="who?", headers={"WWW-Authenticate": "JWT realm=x"})
 
 
 async def ranged(_: web.Request) -> web.FileResponse:
@@ -95,6 +108,21 @@ async def cookies(_: web.Request) -> web.Response:
     return response
 
 
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Server-sent events: the next when the page has asked for it elsewhere."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    for number in range(3):
+        await response.write(b"data: %d\n\n" % number)
+        await request.app[NEXT].get()
+    return response
+
+
+async def go_on(request: web.Request) -> web.Response:
+    request.app[NEXT].put_nowait(None)
+    return web.Response(status=204)
+
+
 async def slow(_: web.Request) -> web.Response:
     await asyncio.sleep(0.05)
     return web.Response(text="slow")
@@ -114,14 +142,22 @@ class Front:
         return Received(200, json.dumps({"event": spec.event, "size": len(body)}))
 
 
+Left = asyncio.Queue[tuple[object, object]]
+
+
 @asynccontextmanager
-async def app_running(port: int = 0) -> AsyncIterator[str]:
+async def app_running(port: int = 0, left: Left | None = None) -> AsyncIterator[str]:
     app = web.Application(client_max_size=1 << 30)
+    app[LEFT] = left if left is not None else asyncio.Queue()
+    app[NEXT] = asyncio.Queue()
     app.add_routes(
         [
             web.get("/download", download),
             web.post("/upload", upload),
             web.get("/socket", socket),
+            web.get("/refuses", refuses),
+            web.get("/stream", stream),
+            web.post("/next", go_on),
             web.get("/ranged", ranged),
             web.get("/page", page),
             web.get("/redirect", redirect),
@@ -151,3 +187,40 @@ async def fronted(
             yield front
         finally:
             await backend.close()
+
+
+class Canned:
+    """An app that answers each request with these very bytes, and keeps what it was asked."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+        self.asked: list[bytes] = []
+        self.url = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+            self.asked.append(head + await reader.readexactly(int(length[1]) if length else 0))
+            writer.write(self.answer)
+            await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def canned(answer: bytes) -> AsyncIterator[Canned]:
+    app = Canned(answer)
+    server = await asyncio.start_server(app.serve, "127.0.0.1", 0)
+    app.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        yield app
+
+
+async def raw(front: Front, request: bytes, *, until: bytes | None = None) -> bytes:
+    """The bytes that come back for these bytes; all, or those until *until* is among them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(front.url).port)
+    writer.write(request)
+    async with asyncio.timeout(5):
+        answer = await (reader.read() if until is None else reader.readuntil(until))
+    writer.close()
+    return answer

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from proxy.behind import PAGE, PIECE, Front, app_running, fronted
+from proxy.behind import PAGE, PIECE, Front, app_running, fronted, raw
 from yarl import URL
 
 MEGABYTE = 1024 * 1024
@@ -90,6 +90,8 @@ async def test_the_scheme_of_a_tunnel(client: aiohttp.ClientSession) -> None:
     ("to", "where"),
     [
         ("SELF/next?a=%2B", "OURS/next?a=%2B"),
+        ("SELF/next#there", "OURS/next#there"),
+        ("LOCAL/next", "OURS/next"),
         ("/next", "/next"),
         ("https://elsewhere.example/x", "https://elsewhere.example/x"),
         ("http://[", "http://["),
@@ -97,6 +99,7 @@ async def test_the_scheme_of_a_tunnel(client: aiohttp.ClientSession) -> None:
 )
 async def test_redirects(front: Front, client: aiohttp.ClientSession, to: str, where: str) -> None:
     """To the app's own address they come to us; others stay."""
+    to = to.replace("LOCAL", front.app_url.replace("127.0.0.1", "localhost"))
     async with client.get(
         f"{front.url}/redirect", params={"to": to}, allow_redirects=False
     ) as answer:
@@ -159,29 +162,6 @@ async def test_head_and_ranges(front: Front, client: aiohttp.ClientSession) -> N
         f"{front.url}/ranged", headers={"If-None-Match": get.headers["ETag"]}
     ) as same:
         assert same.status == 304
-
-
-async def test_a_websocket(front: Front, client: aiohttp.ClientSession) -> None:
-    """Text, bytes, the protocol chosen, and the app's close code come through."""
-    async with client.ws_connect(f"{front.url}/socket", protocols=("x", "chat")) as socket:
-        assert socket.protocol == "chat"
-        await socket.send_str("hello")
-        assert await socket.receive_str() == f"{URL(front.url).authority} hello"
-        await socket.send_bytes(PIECE)
-        assert await socket.receive_bytes() == PIECE
-        await socket.send_str("leave")
-        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
-        assert socket.close_code == 4001
-
-
-async def test_open_websockets_do_not_hold_the_end(client: aiohttp.ClientSession) -> None:
-    """The port closes at once; the page is told."""
-    async with app_running() as url:
-        async with fronted(url) as front:
-            socket = await client.ws_connect(f"{front.url}/socket")
-            started = time.monotonic()
-        assert time.monotonic() - started < 0.4
-        assert (await socket.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
 
 
 @pytest.mark.parametrize("length", ["", "1"], ids=["chunked", "with a length"])
@@ -254,17 +234,6 @@ async def test_pages_get_the_overlay(front: Front, client: aiohttp.ClientSession
             assert await answer.text() == PAGE
 
 
-async def raw(front: Front, request: bytes) -> bytes:
-    """The bytes that come back for these bytes."""
-    url = URL(front.url)
-    reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
-    writer.write(request)
-    async with asyncio.timeout(5):
-        answer = await reader.read()
-    writer.close()
-    return answer
-
-
 @pytest.mark.parametrize(
     "request_head",
     [
@@ -274,8 +243,25 @@ async def raw(front: Front, request: bytes) -> bytes:
         b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked"
         b"\r\nConnection: close\r\n\r\n0\r\n\r\nGET /y HTTP/1.1\r\n\r\n",
         b"GET /x HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+        b"GET /x HTTP/1.0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: xchunked"
+        b"\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length : 3\r\n"
+        b"\r\nabc",
+        b"POST /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: +3\r\n"
+        b"\r\nabc",
     ],
-    ids=["absolute target", "foreign host", "bare CR", "two lengths", "two hosts"],
+    ids=[
+        "absolute target",
+        "foreign host",
+        "bare CR",
+        "two lengths",
+        "two hosts",
+        "no host",
+        "an encoding of its own",
+        "a space before the colon",
+        "a sign before the length",
+    ],
 )
 async def test_requests_that_mean_two_things(front: Front, request_head: bytes) -> None:
     """Are refused, and the app hears nothing of them."""
