@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from devserver.model import Verdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """A request as the host made it.
 
@@ -26,9 +27,9 @@ class Call:
         wanted = name.lower()
         return next((v for k, v in self.headers.items() if k.lower() == wanted), "")
 
-    @property
+    @cached_property
     def says(self) -> dict[str, Any]:
-        """The JSON object of the body; empty where there is none."""
+        """The JSON object of the body; empty where there is none. It may be large: read once."""
         try:
             value = json.loads(self.body)
         except (ValueError, RecursionError):

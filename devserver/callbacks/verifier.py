@@ -258,12 +258,14 @@ class Verifier:
             known.asked = time.monotonic()
 
     async def _install_key(self, known: _Known, key_id: str) -> str | None:
-        if key_id and key_id not in known.keys:
-            with suppress(TargetError):
-                found = await known.host.install_key(key_id, limit=ASK)
-                if found:
-                    known.keys = {**dict(list(known.keys.items())[-9:]), key_id: found}
-        return known.keys.get(key_id)
+        """The key that the target itself has under *key_id*; one question to it at a time."""
+        async with known.lock:
+            if key_id and key_id not in known.keys:
+                with suppress(TargetError):
+                    found = await known.host.install_key(key_id, limit=ASK)
+                    if found:
+                        known.keys = {**dict(list(known.keys.items())[-9:]), key_id: found}
+            return known.keys.get(key_id)
 
 
 def _forged(reason: str) -> _Found:

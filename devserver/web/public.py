@@ -208,20 +208,25 @@ async def callback(
 
 
 def _meant(specs: tuple[CallbackSpec, ...], body: bytes) -> CallbackSpec:
-    """Which of the callbacks at one path this is, by what it says; the newest where it is silent.
+    """Which of the callbacks at one path this is, by what it says.
 
-    That proves nothing: who called is the signature's to say.
+    A silent one, as all of the XML era are (upm-protocol.md §7.1), is that of an installation, for
+    which we wait; where none is declared, the newest. That proves nothing: who called is the
+    signature's to say.
     """
     if len(specs) == 1:
         return specs[0]
     try:
         says = json.loads(body)
     except (ValueError, RecursionError):
-        return specs[0]
+        says = None
     said = says.get("eventType") if isinstance(says, dict) else None
     # A webhook of the XML era is called remote_plugin_installed and may say "installed".
-    meant = (each for each in specs if said in (each.event, each.event.removeprefix(_REMOTE)))
-    return next(meant, specs[0])
+    for wanted in (said, "installed"):
+        for each in specs:
+            if wanted in (each.event, each.event.removeprefix(_REMOTE)):
+                return each
+    return specs[0]
 
 
 async def artifact(request: web.Request) -> web.Response:

@@ -298,6 +298,8 @@ def by_hand(header: dict[str, str], secret: bytes | None) -> Call:
         (rs256(aud=["https://other.example.com"]), "meant for https://other.example.com"),
         (rs256(aud=None), "meant for None"),
         (rs256(aud=[]), "meant for None"),
+        (rs256(aud={"a": 1}), "meant for {'a': 1}"),
+        (rs256(aud=[5]), "meant for 5"),
         (rs256(exp=int(time.time()) - 100), "expired"),
         (rs256(exp=None), "does not hold"),
         (rs256(iss=None), "who issued it"),

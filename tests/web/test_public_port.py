@@ -1,6 +1,7 @@
 """The public port: exactly the descriptor and its callbacks, over real sockets."""
 
 import asyncio
+import gzip
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,11 @@ from devserver.errors import CannotStart, PortInUse
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor, Kind, Revision
 from devserver.publish import Published
+from devserver.web import listen, public
 from devserver.web.listen import open_sockets, serving
 from devserver.web.public import BODY_LIMIT, Received, Site, public_app
+
+PACKED = gzip.compress(b"so it is" * 50, mtime=0)
 
 
 def descriptor(text: str, kind: Kind = Kind.REMOTE_XML) -> Descriptor:
@@ -48,6 +52,8 @@ async def public_port(*hosts: str) -> AsyncIterator[tuple[Port, aiohttp.ClientSe
 
     async def receive(request: web.Request, spec: CallbackSpec, body: bytes) -> Received:
         port.received.append((spec, body))
+        if body == b"packed":
+            return Received(200, body=PACKED, headers=(("Content-Encoding", "gzip"),))
         return Received(204) if body != b"forged" else Received(401, "forged\n")
 
     def note(event: object) -> None:
@@ -138,13 +144,61 @@ async def test_only_declared_callbacks_are_taken() -> None:
     assert [body for _, body in port.received] == [b"hello", b"forged"]
 
 
+async def test_a_compressed_answer_goes_back_as_it_came() -> None:
+    """The app's answer to a callback, with what says how it is packed; and no type of ours."""
+    async with public_port() as (port, session):
+        port.published.add(Revision(1, {"jira": descriptor("<a/>")}))
+        async with session.post(f"{port.url}/installed", data=b"packed") as answer:
+            assert await answer.read() == b"so it is" * 50
+            assert "Content-Type" not in answer.headers
+
+
+async def test_a_body_that_does_not_come_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever announces a callback and does not send it is answered 408, and hung up on."""
+    monkeypatch.setattr(public, "BODY_SECONDS", 0.1)
+    async with public_port() as (port, _):
+        port.published.add(Revision(1, {"jira": descriptor("<a/>")}))
+        answer = await sent(
+            port,
+            b"POST /installed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc",
+            until=b"in time\n",
+        )
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert not port.received
+
+
+async def test_a_head_that_does_not_come_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither does a connection that says nothing, or its headers letter by letter, stay open."""
+    monkeypatch.setattr(listen, "HEAD_SECONDS", 0.2)
+    async with public_port() as (port, _):
+        for said in (b"", b"GET / HTTP/1.1\r\nHost: local"):
+            assert await sent(port, said) == b""
+
+
+async def endless() -> AsyncIterator[bytes]:
+    """A body of no length, until nobody listens."""
+    while True:
+        yield b"x" * 65536
+
+
+async def sent(port: Port, request: bytes, *, until: bytes | None = None) -> bytes:
+    """The bytes that come back for these bytes: all, or those until *until* is among them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(port.url.rpartition(":")[2]))
+    writer.write(request)
+    async with asyncio.timeout(5):
+        answer = await (reader.read() if until is None else reader.readuntil(until))
+    writer.close()
+    return answer
+
+
 async def test_a_body_without_end_is_cut() -> None:
     """More than the limit is 413, and never reaches the verifier."""
     async with public_port() as (port, session):
         port.published.add(Revision(1, {"jira": descriptor("<a/>")}))
-        body = io.BytesIO(b"x" * (BODY_LIMIT + 1))
-        async with session.post(f"{port.url}/installed", data=body) as answer:
-            assert answer.status == 413
+        for data in (io.BytesIO(b"x" * (BODY_LIMIT + 1)), endless()):
+            async with session.post(f"{port.url}/installed", data=data) as answer:
+                assert answer.status == 413
 
     assert not port.received
 
@@ -161,6 +215,15 @@ async def test_an_unknown_host_is_refused(host: str) -> None:
         ) as answer:
             assert answer.status == 421
             assert "secret" not in await answer.text()
+
+
+async def test_no_host_is_an_unknown_one() -> None:
+    """HTTP/1.0 has none: the address that was reached is no name of ours."""
+    async with public_port() as (port, _):
+        port.published.add(Revision(1, {"jira": descriptor("<secret/>")}))
+        answer = await sent(port, b"GET /atlassian-plugin.xml HTTP/1.0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.0 421 ")
+    assert b"secret" not in answer
 
 
 @pytest.mark.parametrize(
