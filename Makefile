@@ -11,7 +11,7 @@ COMPILE := $(BIN)/python -m compileall -q devserver bench
 .DEFAULT_GOAL := serve
 
 serve: $(READY)
-	@$(BIN)/upm-dev serve sample-plugin --trust || test $$? -eq 130 # Ctrl-C is how it ends
+	@PATH="$(CURDIR)/$(BIN):$$PATH" upm-dev serve sample-plugin --trust || test $$? -eq 130 # Ctrl-C is how it ends
 
 test: $(READY)
 	@$(BIN)/coverage erase

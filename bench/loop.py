@@ -62,7 +62,11 @@ async def serving(project: Path, *arguments: str) -> AsyncIterator[Tool]:
         sys.executable, "-m", "devserver", "serve", str(project), "--json", "--port", "0",
         *arguments,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "XDG_STATE_HOME": str(project.parent / "state")},
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "XDG_STATE_HOME": str(project.parent / "state"),
+        },
         limit=1 << 24,
     )  # fmt: skip
     try:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from devserver.backend import Backend
 from devserver.credentials import for_child
+from devserver.deadman import DeadMansSwitch
 from devserver.events import AppChanged, AppOutput, AppState, Bus, Notice
 from devserver.model import Severity
 from devserver.watch import looks
@@ -42,6 +43,8 @@ STOP_SECONDS = 3.0
 """What the app may take to end before it is killed, when it is to be started again."""
 EXIT_SECONDS = 0.4
 """The same when we end: our own exit has to be quick."""
+LAST_WORDS_SECONDS = 0.3
+"""How long output is read on once the app has ended."""
 READY_STEP = 0.03
 PATIENCE = 30.0
 """Seconds after which we say that the port of a started app still does not answer."""
@@ -85,6 +88,8 @@ class App:
         self._poll = poll
         self._changed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._switch = DeadMansSwitch()
         self._folders: frozenset[Path] = frozenset()
         self._expect()
 
@@ -105,9 +110,12 @@ class App:
         """
         if self._backend is not None:
             self._backend.settled()
-        if self._process is not None:
-            await self._end(EXIT_SECONDS)
-            self._tell(AppState.STOPPED)
+        try:
+            if self._process is not None:
+                await self._end(EXIT_SECONDS)
+                self._tell(AppState.STOPPED)
+        finally:
+            self._switch.close()
 
     async def _keep_running(self) -> None:
         delays = pauses()
@@ -121,17 +129,12 @@ class App:
                 await self._after_crash(f"cannot be started ({exc.strerror})", next(delays))
                 continue
             async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(self._read(process))
                 ready = tasks.create_task(self._await_ready(process))
                 ended = await self._until_ended_or_changed(process)
                 ready.cancel()
-                if not ended:
-                    self._expect()
-                    await self._end(STOP_SECONDS)
-                # What it started may hold its output open for ever.
-                await asyncio.wait((reading,), timeout=0.5)
-                reading.cancel()
             if not ended:
+                self._expect()
+                await self._end(STOP_SECONDS)
                 delays = pauses()
                 continue
             await self._end(0.0)  # what it started and left behind
@@ -160,6 +163,8 @@ class App:
         except asyncio.CancelledError:
             self._process = await starting  # it is there by now: somebody has to end it
             raise
+        self._switch.watch(self._process.pid)
+        self._reading = asyncio.create_task(self._read(self._process), name="app output")
         return self._process
 
     async def _until_ended_or_changed(self, process: asyncio.subprocess.Process) -> bool:
@@ -194,8 +199,13 @@ class App:
                 await asyncio.sleep(0.01)
         finally:
             _signal_group(process.pid, signal.SIGKILL)
+            self._switch.watch(None)
         await process.wait()
         self._process = None
+        if self._reading is not None:
+            # What left the group may hold its output open for ever.
+            await asyncio.wait((self._reading,), timeout=LAST_WORDS_SECONDS)
+            self._reading.cancel()
 
     # -- ready ------------------------------------------------------------------------------------
 
@@ -297,14 +307,15 @@ class App:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the app is given: no secret of ours, and our own Python where it says `python`.
+    """What the app is given: the user's own environment without secrets of ours.
 
-    Output to a pipe comes in blocks unless the app is told otherwise; Python can be.
+    `python` is the user's, as in his terminal; ours, which lacks what his app needs, only where he
+    has none. Output to a pipe comes in blocks unless the app is told otherwise; Python can be.
     """
     given = for_child(environ)
     ours = str(Path(sys.executable).parent)
     path = given.get("PATH", os.defpath)
-    return {"PYTHONUNBUFFERED": "1", **given, "PATH": f"{ours}{os.pathsep}{path}"}
+    return {"PYTHONUNBUFFERED": "1", **given, "PATH": f"{path}{os.pathsep}{ours}"}
 
 
 async def answers(url: str) -> bool:

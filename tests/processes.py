@@ -18,7 +18,9 @@ def environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of ours, but for *more*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UPM_DEV_")}
     state = Path(tempfile.gettempdir()) / f"upm-dev-tests-{os.getpid()}"
-    return {**kept, "NO_COLOR": "1", "XDG_STATE_HOME": str(state), **more}
+    # As in a terminal where the environment of these tests is active: apps need its packages.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
+    return {**kept, "PATH": path, "NO_COLOR": "1", "XDG_STATE_HOME": str(state), **more}
 
 
 class Process:

@@ -171,12 +171,12 @@ async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
 
 
 def test_its_environment_has_no_secret() -> None:
-    """Nothing of ours, and our own Python first."""
+    """Nothing of ours; and `python` is the user's, or ours where he has none."""
     given = environment({"UPM_DEV_JIRA_PASSWORD": "x", "HOME": "/h", "PATH": "/bin"})
 
     assert "UPM_DEV_JIRA_PASSWORD" not in given
     assert given["HOME"] == "/h"
-    assert given["PATH"] == f"{Path(sys.executable).parent}{os.pathsep}/bin"
+    assert given["PATH"] == f"/bin{os.pathsep}{Path(sys.executable).parent}"
 
 
 def test_pauses_grow() -> None:

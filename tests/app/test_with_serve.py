@@ -1,0 +1,80 @@
+"""The app of a whole `upm-dev serve`: however that ends, nothing of it is left."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+from app.test_app import SERVER, free_port, lives
+from processes import Process, environment, upm_dev
+from projects import SETTINGS, Project
+
+from devserver.simulator import simulated_host
+
+STUBBORN = """\
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+print("stubborn", flush=True)
+time.sleep(600)
+"""
+
+
+def descendants(pid: int) -> list[int]:
+    """Everything that *pid* started, and what that started."""
+    parents = {}
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (each / "stat").read_text(encoding="utf-8")
+        except OSError:  # it has ended
+            continue
+        parents[int(each.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed in /proc")
+@pytest.mark.parametrize(
+    "how",
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL],
+    ids=lambda each: each.name,
+)
+async def test_nothing_is_left(tmp_path: Path, how: signal.Signals) -> None:
+    """Neither the app, nor what it started and what ignores to be asked, nor helpers of ours."""
+    project = Project(tmp_path / "hello")
+    port = free_port()
+    (project.root / "app.py").write_text(SERVER.format(word="up", port=port), encoding="utf-8")
+    (project.root / "stubborn.py").write_text(STUBBORN, encoding="utf-8")
+    command = "python stubborn.py & python app.py"
+    app = f'[app]\nbackend = "http://127.0.0.1:{port}"\ncommand = "{command}"\n'
+    project.save(SETTINGS.replace("[app]\n", app), project.settings)
+    env = environment(UPM_DEV_PASSWORD="admin")
+    async with simulated_host(port=0) as host:
+        given = ("--target", host.url, "--trust", "--json", "--port", "0")
+        async with upm_dev("serve", project.root, *given, env=env) as serve:
+            await serve.seen("app", state="ready")
+            await told(serve, "stubborn")
+            await serve.seen("target", state="confirmed")
+            pid = serve.process.pid
+            started = descendants(pid)
+            assert len(started) >= 3
+            secrets = [each for each in started if b"UPM_DEV_" in environ_of(each)]
+            assert not secrets
+            serve.process.send_signal(how)
+            await serve.ended()
+            async with asyncio.timeout(5):
+                while any(map(lives, started)):  # noqa: ASYNC110 - they tell nobody
+                    await asyncio.sleep(0.02)
+
+
+def environ_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def told(serve: Process, text: str) -> None:
+    """Wait until the app has said *text*."""
+    while not any(text in line for each in serve.of("output") for line in each["lines"]):
+        await serve.seen("output")
