@@ -5,7 +5,7 @@ Shutdown, in this order (a signal cancels the main task, nothing more):
 1. The TaskGroup is cancelled: no further look, no further attempt.
 2. Each registrar retires, all at once: an install under way is awaited as long as the target
    answers, the app is unregistered unless it is to be kept. The public port still answers
-   meanwhile, since a host in the middle of an install asks it.
+   meanwhile, since a host in the middle of an install asks it, and tells the app that it is gone.
 3. The ports close, then the embedded simulator, then the connections.
 4. `stopped` is published: the last event, with what stays installed.
 
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from devserver import variables
+from devserver import farewell, variables
 from devserver.addresses import is_this_machine
 from devserver.callbacks.verifier import Verifier
 from devserver.companions import Companions, Running
@@ -366,7 +366,7 @@ class Serve:
             self.bus.publish(
                 Notice(severity=Severity.INFO, message="stopping; Ctrl-C again leaves at once")
             )
-        async with asyncio.TaskGroup() as tasks:
+        async with farewell.awaited(self.bus, self._kept), asyncio.TaskGroup() as tasks:
             for each in self._registrars:
                 retiring = each.retire(SILENCE_SECONDS, patience=self._patience)
                 tasks.create_task(retiring, name=f"retire {each.target.name}")

@@ -29,9 +29,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     | {"commands", "traffic"},
     frozenset(
         {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
-        | {"app", "backend", "datacenter", "editor", "probe"}
+        | {"app", "backend", "datacenter", "deadman", "editor", "probe"}
     ),
-    frozenset({"registrar", "renewal", "pipeline"}),
+    frozenset({"registrar", "renewal", "pipeline", "farewell"}),
     frozenset({"web", "terminal", "simulator"}),
     frozenset({"companions", "errands", "run"}),
     frozenset({"cli", "__main__"}),

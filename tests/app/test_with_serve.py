@@ -55,9 +55,10 @@ async def test_nothing_is_left(tmp_path: Path, how: signal.Signals) -> None:
     async with simulated_host(port=0) as host:
         given = ("--target", host.url, "--trust", "--json", "--port", "0")
         async with upm_dev("serve", project.root, *given, env=env) as serve:
-            await serve.seen("app", state="ready")
-            await told(serve, "stubborn")
             await serve.seen("target", state="confirmed")
+            while not serve.of("app", state="ready"):
+                await serve.seen("app")
+            await told(serve, "stubborn")
             pid = serve.process.pid
             started = descendants(pid)
             assert len(started) >= 3
