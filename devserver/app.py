@@ -6,6 +6,7 @@ without our secrets. What it writes goes to the Bus, line by line.
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -55,6 +56,10 @@ LINE = 2000
 CHUNK = 64 * 1024
 PACE = 0.02
 """Seconds between two pieces of output: one that floods is slowed, not let to flood us."""
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
+"""What moves a cursor or paints: a log, a page and a pipe can do neither."""
 
 
 def pauses() -> Iterator[float]:
@@ -256,7 +261,8 @@ class App:
     def _say(self, lines: list[bytes]) -> None:
         if lines:
             told = (each[: 4 * LINE].decode("utf-8", "replace").rstrip("\r") for each in lines)
-            self._bus.publish(AppOutput(lines=tuple(each[:LINE] for each in told)))
+            plain = (_COLOURS.sub("", each)[:LINE] for each in told)
+            self._bus.publish(AppOutput(lines=tuple(plain)))
 
     async def _watch(self) -> None:
         """Note when the app's sources are other than they were."""

@@ -11,6 +11,10 @@ class RegisterAgain:
     target: str | None = None
 
 
+AGREEABLE = frozenset({"TARGET-NOT-DEV", "NOT-OURS", "KEY-CHANGED", "DRIFT-REPLACED"})
+"""Codes of what `Agree` goes on with (`upm/refusals.toml`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agree:
     """Go on with what a target was denied until the user agrees; with all where none is named.

@@ -9,11 +9,12 @@ from typing import Any
 
 from devserver import commands, editor
 from devserver.backend import Backend, BackendUnavailable
+from devserver.callbacks import unmask
 from devserver.callbacks.record import Record
 from devserver.commands import Command
 from devserver.descriptor.fix import fixed
 from devserver.errors import TargetError
-from devserver.events import Bus, Notice
+from devserver.events import Bus, Notice, Paused
 from devserver.model import Diagnostic, Severity
 from devserver.registrar import Registrar
 from devserver.traffic import Exchange, Traffic, Way, message
@@ -58,13 +59,11 @@ class Errands:
     async def _done(self, command: Command) -> None:  # noqa: C901 - a case a command
         match command:
             case commands.RegisterAgain(target=name):
-                for each in self._registrars.values():
-                    if name in (None, each.target.name):
-                        each.again()
+                for each in self._named(name):
+                    each.again()
             case commands.Agree(target=name):
-                for each in self._registrars.values():
-                    if name in (None, each.target.name):
-                        each.agree()
+                if not any([each.agree() for each in self._named(name)]):
+                    self._say("nothing waits for your yes")
             case commands.Unregister(target=name) if name in self._registrars:
                 self._registrars[name].leave()
             case commands.Enable() if command.target in self._upms:
@@ -72,7 +71,7 @@ class Errands:
             case commands.Pause(paused=paused):
                 for each in self._registrars.values():
                     each.pause(paused)
-                self._say("paused: saves are checked, and wait" if paused else "goes on")
+                self._bus.publish(Paused(paused=paused))
             case commands.Forget(target=name):
                 self._record.forget(name)
                 self._say(f"forgot what {name} shared with the app")
@@ -90,6 +89,10 @@ class Errands:
                 self._quit()
             case _:
                 self._warn("that cannot be done here", "")
+
+    def _named(self, name: str | None) -> list[Registrar]:
+        """That target's; all where none is named."""
+        return [each for each in self._registrars.values() if name in (None, each.target.name)]
 
     async def _enable(self, command: commands.Enable) -> None:
         key = next(iter(self._registrars[command.target].installed), None)
@@ -137,10 +140,13 @@ class Errands:
             self._warn(f"the request {command.name} {why}", "")
             return
         method, path, headers, body = found
-        if command.path is not None and "***" not in command.path:
-            path = command.path
-        if command.body is not None and b"***" not in command.body:
-            body = command.body
+        if command.path is not None:
+            new_path = unmask.path(command.path, path)
+            new_body = unmask.body(command.body or b"", body)
+            if new_path is None or new_body is None:
+                self._warn("*** stands where there was no secret", "write there what is to be sent")
+                return
+            path, body = new_path, new_body
         started = time.perf_counter()
         status, answered, error = 0, message(()), ""
         try:
@@ -158,6 +164,7 @@ class Errands:
                 response=answered,
                 ms=(time.perf_counter() - started) * 1000,
                 who=f"replay of {command.name}",
+                replays=command.name,
                 error=error,
             )
         )

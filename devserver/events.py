@@ -179,6 +179,14 @@ class HostLogged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    """The user lets saves wait: they are checked, and go nowhere; or goes on with the newest."""
+
+    type = "paused"
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Event):
     """Something the user should know that is no diagnostic and belongs to no attempt."""
 
@@ -337,6 +345,8 @@ KEPT_LINES = 500
 """How many lines of the app's output."""
 KEPT_TIMES = 50
 """How many times from a save to its confirmation."""
+FIRST = "r1"
+"""The revision that is there at the start: nobody saved it meanwhile."""
 
 
 class AppState(StrEnum):
@@ -390,6 +400,8 @@ class State:
     checked: Checked | None = None
     published: Published | None = None
     withheld: bool = False
+    paused: bool = False
+    """Saves wait, at the user's word."""
     targets: Mapping[str, TargetView] = field(default_factory=dict)
     requests: tuple[RequestServed, ...] = ()
     callbacks: tuple[CallbackReceived, ...] = ()
@@ -421,7 +433,8 @@ class State:
         elif event.state not in _TRYING:
             view = replace(view, trouble=None)
         times = self.times
-        if event.state is TargetState.CONFIRMED and event.by is not Proof.UNCHANGED and event.ms:
+        saved = event.revision != FIRST and event.by is not Proof.UNCHANGED
+        if event.state is TargetState.CONFIRMED and saved and event.ms:
             times = (*times, event.ms)[-KEPT_TIMES:]
         return replace(self, targets={**self.targets, event.target: view}, times=times)
 
@@ -449,6 +462,8 @@ def apply(state: State, event: Event) -> State:  # noqa: C901 - a case an event
             return replace(state, callbacks=(*state.callbacks, event)[-KEPT:])
         case Notice():
             return replace(state, notices=(*state.notices, event)[-KEPT:])
+        case Paused():
+            return replace(state, paused=event.paused)
         case HostLogged():
             return replace(state, logs=(*state.logs, event)[-KEPT:])
         case AppChanged():

@@ -120,10 +120,12 @@ class Registrar:
         if newest := self._offer or self._taken:
             self._take(replace(newest, seen_at=time.monotonic(), forced=True))
 
-    def agree(self) -> None:
-        """Go on with what was withheld for want of a permission: the user gives it."""
-        if (wanted := self._own.wanted) is not None:
-            self.again(wanted)
+    def agree(self) -> bool:
+        """Go on with what was withheld for want of a permission; False: nothing was."""
+        if (wanted := self._own.wanted) is None:
+            return False
+        self.again(wanted)
+        return True
 
     def renew(self, credentials: "Credentials") -> None:
         """Go on with other credentials than those that were rejected."""

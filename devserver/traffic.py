@@ -57,6 +57,8 @@ class Exchange:
     who: str = ""
     """The target asked, or the one that asked; else what the caller calls itself."""
     error: str = ""
+    replays: str = ""
+    """What was sent again: `c12`, `x34`."""
     number: int = 0
 
 

@@ -8,14 +8,16 @@ import os
 from collections.abc import Callable
 from typing import TextIO
 
-from devserver.commands import Command, Do, OpenDashboard, Quit, RegisterAgain
+from devserver.commands import Agree, Command, Do, OpenDashboard, Pause, Quit, RegisterAgain
 from devserver.descriptor.diff import sentence
 from devserver.descriptor.visible import one_line
 from devserver.events import State
 from devserver.terminal.screen import Screen
 
 HELP = {
-    "r": "register again with every target",
+    "r": "register again with every target; r NAME: with that one",
+    "y": "yes, go on: to what a target was refused for want of your word; y NAME: that one",
+    "p": "pause, so that saves wait; again: go on",
     "o": "open the dashboard",
     "d": "what the last revision changed",
     "t": "the targets and where they are",
@@ -26,7 +28,27 @@ HELP = {
 }
 CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 BACKGROUND_SECONDS = 0.5
-COMMANDS: dict[str, Command] = {"r": RegisterAgain(), "o": OpenDashboard(), "q": Quit()}
+
+
+def asked(typed: str, state: State) -> Command | None:
+    """The command that *typed* stands for, if it is one. Pure."""
+    key, _, name = typed.partition(" ")
+    target = name.strip() or None
+    if target is not None and target not in state.targets:
+        return None
+    match key, target:
+        case "r", _:
+            return RegisterAgain(target)
+        case "y", _:
+            return Agree(target)
+        case "p", None:
+            return Pause(not state.paused)
+        case "o", None:
+            return OpenDashboard()
+        case "q", None:
+            return Quit()
+        case _:
+            return None
 
 
 def told(key: str, state: State) -> list[str] | None:
@@ -88,7 +110,7 @@ class Keys:
                 return
             *lines, self._typed = (self._typed + piece).split(b"\n")
             for line in lines:
-                self.heard(line.decode("utf-8", "replace").strip().lower())
+                self.heard(line.decode("utf-8", "replace").strip())
 
     def _ours(self) -> bool:
         """Whether we are in the foreground: reading in the background would stop the process."""
@@ -97,11 +119,12 @@ class Keys:
         except OSError:
             return False
 
-    def heard(self, key: str) -> None:
-        """Do what *key* stands for; nothing for an empty line."""
-        if (command := COMMANDS.get(key)) is not None:
+    def heard(self, typed: str) -> None:
+        """Do what *typed* stands for; nothing for an empty line."""
+        typed = typed[:1].lower() + typed[1:]
+        if (command := asked(typed, self._screen.state)) is not None:
             self._do()(command)
-        elif (lines := told(key, self._screen.state)) is not None:
+        elif (lines := told(typed, self._screen.state)) is not None:
             self._screen.show(lines)
-        elif key:
-            self._screen.show([f"  {one_line(key[:20])!r} means nothing; h + Enter for help"])
+        elif typed:
+            self._screen.show([f"  {one_line(typed[:20])!r} means nothing; h + Enter for help"])

@@ -18,6 +18,7 @@ from devserver.events import (
     Event,
     HostLogged,
     Notice,
+    Paused,
     Probed,
     Published,
     Rendered,
@@ -112,6 +113,8 @@ class View:
                 return [] if self.quiet else self._warnings(event.time, event.diagnostics)
             case HostLogged():
                 return self._log(event)
+            case Paused():
+                return self._paused(event)
             case Notice():
                 return self._notice(event)
             case Stopped():
@@ -263,6 +266,11 @@ class View:
         head = f"{self._paint(one_line(event.target), bold=True)}  log of {event.revision}"
         lines = [self._line(event.time, f"{head}  {self._dim(one_line(event.file))}")]
         return lines + [self._under(one_line(each)) for each in event.lines]
+
+    def _paused(self, event: Paused) -> list[str]:
+        words = self._paint("paused", fg="yellow") if event.paused else "goes on"
+        what = ": saves are checked, and wait; p + Enter goes on" if event.paused else ""
+        return [self._line(event.time, words + what)]
 
     def _notice(self, event: Notice) -> list[str]:
         if self.quiet and event.severity is Severity.INFO:

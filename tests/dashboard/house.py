@@ -2,13 +2,13 @@
 
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-from processes import Process, upm_dev
+from processes import Process, environment, upm_dev
 from projects import Project
 
 from devserver.simulator import SimulatedHost, simulated_host
@@ -51,10 +51,19 @@ class House:
         return found[1]
 
 
+Before = Callable[[Project, SimulatedHost], Awaitable[None]]
+
+
 @asynccontextmanager
 async def house(
-    root: Path, *arguments: str, app: str = APP, state: str = "confirmed"
+    root: Path,
+    *arguments: str,
+    app: str = APP,
+    state: str = "confirmed",
+    before: "Before | None" = None,
+    env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[House]:
+    """Serve until r1 is in *state*; *before* has the project and the host as they are then."""
     project = Project(root / "hello")
     port = free_port()
     (project.root / "app.py").write_text(app.replace("PORT", str(port)), encoding="utf-8")
@@ -63,7 +72,11 @@ async def house(
     project.settings.write_text(settings.replace("[app]\n", "[app]\n" + command), encoding="utf-8")
     async with simulated_host(port=0, install_time=0) as host:
         given = ("--target", host.url, "--trust", "--json", "--port", "0", *arguments)
-        async with upm_dev("serve", project.root, *given) as process:
+        if before is not None:
+            await before(project, host)
+        async with upm_dev(
+            "serve", project.root, *given, env=environment(**(env or {}))
+        ) as process:
             urls = (await process.seen("started"))["urls"]
             await process.seen("target", state=state, revision="r1", within=20)
             public = urls["descriptor"].rpartition("/")[0]

@@ -1,69 +1,24 @@
 """The dashboard in Chromium, as a developer keeps it open."""
 
 import os
-import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from dashboard.browsing import NEEDED, live, opened
 from dashboard.house import house
 from processes import upm_dev
 from yarl import URL
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, BrowserContext
 
-CHROMIUM = shutil.which("chromium")
 AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / ".cache" / "axe.min.js"))
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
-]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator["Browser"]:
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def context(browser: "Browser") -> AsyncIterator["BrowserContext"]:
-    context = await browser.new_context()
-    yield context
-    await context.close()
-
-
-async def opened(context: "BrowserContext", url: str, errors: list[str]) -> "Page":
-    """A page that is live; what its console says against it goes to *errors*."""
-    page = await context.new_page()
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    await page.goto(url)
-    return page
-
-
-async def live(page: "Page") -> None:
-    await page.locator("html[data-live=yes]").wait_for(timeout=5000)
+pytestmark = NEEDED
 
 
 async def test_a_morning_of_edits(tmp_path: Path, context: "BrowserContext") -> None:
@@ -78,11 +33,9 @@ async def test_a_morning_of_edits(tmp_path: Path, context: "BrowserContext") -> 
         await page.get_by_text("confirmed r2").wait_for(timeout=5000)
         assert await page.title() == "✓ r2 confirmed – upm-dev"
 
-        started = time.monotonic()
         home.project.save(text.replace("{{ name }}", "{{ nmae }}"))
         overlay = page.get_by_role("dialog")
         await overlay.wait_for(timeout=5000)
-        assert time.monotonic() - started < 0.6
         assert "atlassian-plugin.xml.j2:1:" in await overlay.inner_text()
         assert "nmae" in await overlay.locator(".current").inner_text()
 
@@ -95,7 +48,7 @@ async def test_a_morning_of_edits(tmp_path: Path, context: "BrowserContext") -> 
         await page.keyboard.press("Escape")
         await overlay.wait_for(state="hidden", timeout=5000)
         assert await page.evaluate("window.kept")
-    assert errors == [] or all("WebSocket" in each for each in errors)
+        assert errors == []
 
 
 async def test_the_app_has_the_overlay(tmp_path: Path, context: "BrowserContext") -> None:
@@ -178,8 +131,13 @@ async def test_callbacks_are_seen_and_replayed(tmp_path: Path, context: "Browser
 
         await page.get_by_role("link").filter(has_text="genuine").first.click()
         await page.get_by_role("button", name="Replay to the app").click()
-        await page.get_by_role("link").filter(has_text="replay of c1").wait_for(timeout=5000)
-    assert not [each for each in errors if "WebSocket" not in each]
+        await (
+            page.locator(".panel-detail")
+            .get_by_role("link")
+            .filter(has_text="replay of c1")
+            .wait_for()
+        )
+        assert errors == []
 
 
 async def test_nine_tabs(tmp_path: Path, context: "BrowserContext") -> None:

@@ -4,18 +4,20 @@ import asyncio
 import os
 import pty
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-from processes import environment
+from processes import environment, upm_dev
 from projects import Project
 
-from devserver.events import Published, Started, State, apply
+from devserver.commands import Agree, Command, OpenDashboard, Pause, Quit, RegisterAgain
+from devserver.events import Paused, Published, Started, State, apply
 from devserver.simulator import simulated_host
-from devserver.terminal.keys import HELP, told
+from devserver.terminal.keys import HELP, asked, told
 
 
 class Terminal:
@@ -85,6 +87,88 @@ async def test_the_keys(tmp_path: Path) -> None:
         await screen.shows("confirmed r1")
         screen.type("q")
         await screen.shows("stopped, unregistered from")
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+async def test_yes_and_pause(tmp_path: Path) -> None:
+    """`y` lets go on what waits for the user's word; `p` has saves wait, and go on."""
+    project = Project(tmp_path / "hello")
+    async with simulated_host(port=0, install_time=0) as host:
+        theirs = environment(XDG_STATE_HOME=str(tmp_path / "theirs"))
+        given = ("register", project.root, "--target", host.url, "--json")
+        async with upm_dev(*given, env=theirs) as other:
+            assert await other.process.wait() == 0
+        async with terminal(project, host.url) as screen:
+            await screen.shows("NOT-OURS")
+            screen.type("y nobody")
+            await screen.shows("means nothing")
+            screen.type("y jira")
+            await screen.shows("confirmed r1")
+            screen.type("y")
+            await screen.shows("nothing waits for your yes")
+
+            screen.type("p")
+            await screen.shows("paused: saves are checked, and wait")
+            project.save(project.template_with("2.0"))
+            await screen.shows("r2")
+            screen.type("t")
+            await screen.shows("jira  confirmed r1")
+            screen.type("P")
+            await screen.shows("goes on")
+            await screen.shows("confirmed r2")
+
+
+def test_what_is_no_terminal_is_not_heard(tmp_path: Path) -> None:
+    """Nothing typed into a pipe is a key, and nothing says that there are any."""
+    project = Project(tmp_path / "hello")
+    project.save("<broken")
+    command = [sys.executable, "-m", "devserver", "serve", str(project.root), "--port", "0"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("q\nh\n")
+        process.stdin.flush()
+        shown = ""
+        for line in process.stdout:
+            shown += line
+            if "withheld" in line:
+                break
+        process.stdin.write("q\n")
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    assert "Enter" not in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("r", RegisterAgain()),
+        ("r jira", RegisterAgain("jira")),
+        ("y", Agree()),
+        ("y jira", Agree("jira")),
+        ("p", Pause(False)),
+        ("o", OpenDashboard()),
+        ("q", Quit()),
+        ("q jira", None),
+        ("r nobody", None),
+        ("", None),
+        ("rr", None),
+    ],
+)
+def test_what_is_asked(typed: str, command: Command | None) -> None:
+    """A letter, and for some the name of a target; `p` says the other of what is so."""
+    started = Started(urls={}, targets={"jira": "http://x"}, ready_ms=1, watcher="x")
+    state = apply(apply(State(), started), Paused(paused=True))
+    assert asked(typed, state) == command
 
 
 def test_before_anything_is_known() -> None:

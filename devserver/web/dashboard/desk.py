@@ -48,7 +48,11 @@ class Look:
 
     view: str = "overview"
     rev: str = ""
+    """The name of a revision: `r12`; the newest where it is not kept."""
     base: str = ""
+    """That of the one it is compared with."""
+    target: str = ""
+    """Whose rendering is shown, where targets have different ones."""
     item: str = ""
     only: str = ""
     search: str = ""
@@ -59,8 +63,9 @@ class Look:
         only = query.get("only", "")
         return cls(
             view if view in VIEWS else "overview",
-            query.get("rev", "")[:64],
-            query.get("base", "")[:64],
+            query.get("rev", "")[:20],
+            query.get("base", "")[:20],
+            query.get("target", "")[:200],
             query.get("item", "")[:20],
             only if only in ONLY else "",
             query.get("q", "")[:200],
@@ -72,6 +77,7 @@ class Look:
             "view": self.view,
             "rev": self.rev,
             "base": self.base,
+            "target": self.target,
             "item": self.item,
             "only": self.only,
             "q": self.search,

@@ -19,7 +19,7 @@ def curl(item: Item, base: str) -> str:
         if name.lower() not in _NOT_SENT:
             words += ["-H", f"{name}: {value}"]
     if item.body:
-        words += ["--data-binary", item.body]
+        words += ["--data-raw", item.body]  # not --data-binary: a body may begin with @
     return " ".join(shlex.quote(each) for each in words)
 
 

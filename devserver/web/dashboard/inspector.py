@@ -97,6 +97,12 @@ def item(desk: Desk, name: str) -> Item | None:
     return _exchange(exchange, desk.redactor, whole=True) if exchange and kind == "x" else None
 
 
+def replays(desk: Desk, name: str) -> list[Item]:
+    """What the app answered when *name* was sent to it again, newest first."""
+    found = [_exchange(each, desk.redactor) for each in desk.traffic if each.replays == name]
+    return found[::-1]
+
+
 def _searched(each: Item) -> str:
     verdict = each.verdict.value if each.verdict else ""
     return f"{each.method} {each.url} {each.status} {each.who} {each.event} {verdict}".lower()

@@ -1,7 +1,7 @@
 """State to panels: each a piece of HTML with a name and a digest, so that only news is sent."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import devserver
+from devserver.commands import AGREEABLE
 from devserver.descriptor.diff import diff, sentence
 from devserver.descriptor.visible import one_line, visible
-from devserver.events import State, TargetView
-from devserver.model import Descriptor, Diagnostic, Module, TargetState
+from devserver.events import KEPT_TIMES, State
+from devserver.model import Change, Descriptor, Diagnostic, Module, Revision, TargetState
 from devserver.reading import Shown
 from devserver.redact import Redactor
+from devserver.traffic import Way
 from devserver.web.dashboard import inspector, show
 from devserver.web.dashboard.desk import ONLY, VIEWS, Desk, Look
 from devserver.web.dashboard.export import curl
+from devserver.web.dashboard.standing import address, standing, steps, tint, title
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,20 +36,12 @@ PANELS: Mapping[str, tuple[str, ...]] = {
 }
 """What each view has, in its order; `overlay` and `status` are on every page."""
 
-STEPS = (
-    TargetState.REGISTERING,
-    TargetState.ACCEPTED,
-    TargetState.FETCHED,
-    TargetState.INSTALLED,
-    TargetState.CONFIRMED,
-)
 FRAMES = 30
 """Diagnostics that are shown with their code; the rest is counted."""
+LAID = 3
+"""Those that are laid over the page."""
 RECENT = 8
 OUTPUT = 300
-GOOD = frozenset({"confirmed", "ready", "running", "genuine"})
-BAD = frozenset({"refused", "rejected", "crashed", "forged"})
-DOUBTFUL = frozenset({"unconfirmed", "unavailable", "drifted", "restart-needed", "unverifiable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +52,6 @@ class Panel:
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.html.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A state on a target's path: reached after so many ms, or not (yet)."""
-
-    state: str
-    ms: int | None
-    reached: bool
 
 
 def page(desk: Desk, look: Look, *, start: str, token: str) -> str:
@@ -99,7 +85,7 @@ def overlay_page(desk: Desk, *, start: str) -> str:
 def panels(desk: Desk, look: Look, token: str) -> Iterator[Panel]:
     """Everything on the page of *look* that can change."""
     context = {"desk": desk, "state": desk.bus.state, "look": look, "token": token, "views": VIEWS}
-    yield overlay(desk)
+    yield overlay(desk, token, look)
     for name in ("status", *PANELS[look.view]):
         more = _CONTEXTS[name](desk, look)
         html = (
@@ -110,51 +96,34 @@ def panels(desk: Desk, look: Look, token: str) -> Iterator[Panel]:
         yield Panel(name, html)
 
 
-def overlay(desk: Desk) -> Panel:
-    """What is wrong with the newest edit; empty where nothing is."""
+def overlay(desk: Desk, token: str = "", look: Look | None = None) -> Panel:
+    """What is wrong with the newest edit; empty where nothing is.
+
+    Without a *token* there is nothing to press: so it is where others may frame it.
+    """
     state = desk.bus.state
     errors = _errors(state)
     if not state.withheld or not errors:
         return Panel("overlay", "")
-    frames = [show.frame(each, desk.sources(), desk.redactor.text) for each in errors[:3]]
-    html = (
-        _environment(desk.redactor)
-        .get_template("panels/overlay.html")
-        .render(frames=frames, more=len(errors) - len(frames), state=state, root=desk.root)
-    )
+    context = {
+        "desk": desk,
+        "state": state,
+        "token": token,
+        "look": look,
+        "frames": [show.frame(each, desk.sources(), desk.redactor.text) for each in errors[:LAID]],
+        "links": _links(desk, errors[:LAID]),
+        "more": len(errors) - LAID,
+    }
+    html = _environment(desk.redactor).get_template("panels/overlay.html").render(context)
     return Panel("overlay", html)
-
-
-def title(state: State) -> str:
-    """What a tab in the background says."""
-    if state.withheld:
-        return "✗ withheld – upm-dev"
-    if state.published is None:
-        return "upm-dev"
-    name = state.published.revision
-    states = {each.state for each in state.targets.values() if each.url}
-    if states and all(each is TargetState.CONFIRMED for each in states):
-        return f"✓ {name} confirmed – upm-dev"
-    return f"{name} – upm-dev"
 
 
 # -- what each panel needs ------------------------------------------------------------------------
 
 
 def _status(desk: Desk, _: Look) -> dict[str, Any]:
-    state = desk.bus.state
-    return {"title": title(state), "mood": _mood(state)}
-
-
-def _mood(state: State) -> str:
-    if state.withheld:
-        return "bad"
-    states = {each.state.value for each in state.targets.values() if each.url}
-    if states & BAD:
-        return "bad"
-    if states & DOUBTFUL:
-        return "doubtful"
-    return "good" if states and states <= {"confirmed"} else "busy"
+    mood, words = standing(desk.bus.state)
+    return {"mood": mood, "words": words}
 
 
 def _now(desk: Desk, _: Look) -> dict[str, Any]:
@@ -162,9 +131,9 @@ def _now(desk: Desk, _: Look) -> dict[str, Any]:
     times = state.times
     return {
         "times": times,
-        "points": show.sparkline(times),
+        "room": KEPT_TIMES,
+        "bars": show.sparkline(times, KEPT_TIMES),
         "typical": round(median(times)) if times else None,
-        "mood": _mood(state),
         "diff": _told(state.published.diff) if state.published else (),
     }
 
@@ -175,35 +144,20 @@ def _told(changes: Any) -> tuple[str, ...]:
 
 def _targets(desk: Desk, _: Look) -> dict[str, Any]:
     state = desk.bus.state
-    shown = [each for each in state.targets.values() if each.url]
-    newest = desk.published.newest
     return {
         "rows": [
             {
                 "view": each,
-                "steps": _steps(each),
+                "steps": steps(each),
                 "tint": tint(each.state.value),
                 "page": f"{each.url}/plugins/servlet/upm",
                 "gone": each.state is TargetState.UNREGISTERED,
-                "key": newest.first.key if newest else "",
+                "asks": each.last is not None and each.last.code in AGREEABLE,
             }
-            for each in shown
+            for each in state.targets.values()
+            if each.url
         ]
     }
-
-
-def _steps(view: TargetView) -> tuple[Step, ...]:
-    """The path of the newest attempt: what was reached and when, and what is still ahead."""
-    reached = {each.state: each for each in view.path}
-    last = max((index for index, each in enumerate(STEPS) if each in reached), default=-1)
-    return tuple(
-        Step(
-            state=each.value,
-            ms=reached[each].ms if each in reached else None,
-            reached=index <= last,
-        )
-        for index, each in enumerate(STEPS)
-    )
 
 
 def _diagnostics(desk: Desk, _: Look) -> dict[str, Any]:
@@ -219,7 +173,7 @@ def _diagnostics(desk: Desk, _: Look) -> dict[str, Any]:
     }
 
 
-def _links(desk: Desk, found: list[Diagnostic]) -> dict[str, str]:
+def _links(desk: Desk, found: Sequence[Diagnostic]) -> dict[str, str]:
     """Where a click on a place leads: an address that the user's editor answers to."""
     links = {}
     for each in found:
@@ -235,8 +189,8 @@ def _errors(state: State) -> tuple[Diagnostic, ...]:
 
 
 def _recent(desk: Desk, look: Look) -> dict[str, Any]:
-    # Our own questions to targets are many and, on the whole, as they should be.
-    found = (each for each in inspector.items(desk, look) if each.kind != "out" or each.failed)
+    # Our own questions to targets are many; what came of them is told with the targets.
+    found = (each for each in inspector.items(desk, look) if each.kind != Way.TO_TARGET.value)
     return {"items": list(islice(found, RECENT))}
 
 
@@ -245,16 +199,22 @@ def _notices(desk: Desk, _: Look) -> dict[str, Any]:
 
 
 def _source(desk: Desk, look: Look) -> dict[str, Any]:
-    descriptor = _chosen(desk, look)
+    revision = _revision(desk, look.rev) or desk.published.newest
+    if revision is None:
+        return {"listings": (), "descriptor": None, "renderings": {}}
+    descriptor = _descriptor(revision, look)
     shown = desk.shown()
-    if descriptor is None:
-        return {"listings": (), "descriptor": None}
     if shown is not None and shown.digest == descriptor.digest:
-        return {"listings": _beside(shown, desk.redactor.text), "descriptor": descriptor}
-    text = descriptor.body.decode("utf-8", "replace")
+        listings = _beside(shown, desk.redactor.text)
+    else:
+        text = descriptor.body.decode("utf-8", "replace")
+        listings = (show.plain_listing("rendered", text, desk.redactor.text),)
     return {
-        "listings": (show.plain_listing("rendered", text, desk.redactor.text),),
+        "listings": listings,
         "descriptor": descriptor,
+        "revision": revision,
+        "newest": revision is desk.published.newest,
+        "renderings": _renderings(revision),
     }
 
 
@@ -270,12 +230,26 @@ def _beside(shown: Shown, clean: show.Clean) -> tuple[show.Listing, ...]:
     return _BESIDE[name]
 
 
-def _chosen(desk: Desk, look: Look) -> Descriptor | None:
-    return desk.published.lookup(rev=look.rev or None)
+def _revision(desk: Desk, name: str) -> Revision | None:
+    """By its name, which no other has: an edit that is taken back has the digest of an earlier."""
+    return next((each for each in desk.published.revisions if each.name == name), None)
+
+
+def _descriptor(revision: Revision, look: Look) -> Descriptor:
+    return revision.descriptors.get(look.target) or revision.first
+
+
+def _renderings(revision: Revision) -> dict[str, tuple[str, ...]]:
+    """The targets by what they are given, each rendering under its first target's name."""
+    by_digest: dict[str, list[str]] = {}
+    for name, descriptor in revision.descriptors.items():
+        by_digest.setdefault(descriptor.digest, []).append(name)
+    return {names[0]: tuple(names) for names in by_digest.values()}
 
 
 def _modules(desk: Desk, look: Look) -> dict[str, Any]:
-    descriptor = _chosen(desk, look)
+    revision = _revision(desk, look.rev) or desk.published.newest
+    descriptor = _descriptor(revision, look) if revision else None
     kinds: dict[str, list[Module]] = {}
     for each in descriptor.modules if descriptor else ():
         kinds.setdefault(each.type, []).append(each)
@@ -284,21 +258,22 @@ def _modules(desk: Desk, look: Look) -> dict[str, Any]:
 
 def _history(desk: Desk, look: Look) -> dict[str, Any]:
     kept = desk.published.revisions
-    times = {each.digest: each.time for each in desk.bus.state.history}
-    new = _chosen(desk, look)
-    names = [each.digest for each in kept]
-    old = None
-    if new is not None:
-        older = names.index(new.digest) + 1 if new.digest in names else len(names)
-        base = look.base or (names[older] if older < len(names) else "")
-        old = desk.published.lookup(rev=base) if base else None
+    new = _revision(desk, look.rev) or desk.published.newest
+    old = _revision(desk, look.base) or (_before(kept, new) if new else None)
+    changes: tuple[Change, ...] = ()
+    if new and old:
+        changes = diff(_descriptor(old, look), _descriptor(new, look))
     return {
         "revisions": kept,
-        "times": times,
+        "times": {each.revision: each.time for each in desk.bus.state.history},
         "new": new,
         "old": old,
-        "changes": _told(diff(old, new)) if new and old else (),
+        "changes": _told(changes),
     }
+
+
+def _before(kept: Sequence[Revision], revision: Revision) -> Revision | None:
+    return next((each for each in kept if each.number < revision.number), None)
 
 
 def _requests(desk: Desk, look: Look) -> dict[str, Any]:
@@ -307,9 +282,13 @@ def _requests(desk: Desk, look: Look) -> dict[str, Any]:
 
 def _detail(desk: Desk, look: Look) -> dict[str, Any]:
     item = inspector.item(desk, look.item) if look.item else None
-    started = desk.bus.state.started
-    base = started.urls.get("app", "") if started else ""
-    return {"item": item, "curl": curl(item, base) if item else ""}
+    if item is None:
+        return {"item": None}
+    return {
+        "item": item,
+        "curl": curl(item, address(desk.bus.state)),
+        "replays": inspector.replays(desk, item.name),
+    }
 
 
 def _app(desk: Desk, _: Look) -> dict[str, Any]:
@@ -376,14 +355,6 @@ def _environment(redactor: Redactor) -> "Environment":
     made.filters["size"] = _size
     made.globals["differing"] = show.differing
     return made
-
-
-def tint(word: str) -> str:
-    """The colour of a state: good, bad, doubtful, or busy for what is on its way."""
-    for name, words in (("good", GOOD), ("bad", BAD), ("doubtful", DOUBTFUL)):
-        if word in words:
-            return name
-    return "busy"
 
 
 def _clock(time: datetime) -> str:

@@ -20,18 +20,20 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from devserver.commands import (
+    Agree,
     Command,
     Enable,
     Fix,
     Forget,
     OpenInEditor,
+    Pause,
     RegisterAgain,
     Replay,
     RestartApp,
     Unregister,
 )
 from devserver.events import AppState, State, to_json
-from devserver.web.dashboard import export, inspector, panels
+from devserver.web.dashboard import export, inspector, panels, standing
 from devserver.web.dashboard.desk import Desk, Look
 from devserver.web.hosts import guard
 
@@ -177,9 +179,9 @@ def _document(now: State) -> dict[str, object]:
 
 async def har(request: web.Request) -> web.Response:
     desk, look = request.app[DOOR].desk, Look.of(request.query)
-    found = [inspector.item(desk, each.name) for each in inspector.items(desk, look)]
-    started = desk.bus.state.started
-    base = started.urls.get("descriptor", "").rpartition("/")[0] if started else ""
+    names = [look.item] if look.item else [each.name for each in inspector.items(desk, look)]
+    found = [inspector.item(desk, each) for each in names]
+    base = standing.address(desk.bus.state)
     document = export.har([each for each in found if each is not None], base)
     return web.json_response(
         document,
@@ -233,8 +235,9 @@ async def _tell(
         sent |= {name: each.digest for name, each in fresh.items()}
         message = {
             "start": door.start,
-            "title": panels.title(now),
+            "title": standing.title(now),
             "reload": _reloads(now),
+            "notice": standing.notice(now),
             "panels": {name: [each.digest, each.html] for name, each in fresh.items()},
         }
         try:
@@ -298,12 +301,16 @@ async def action(request: web.Request) -> web.Response:
 def asked(name: str, form: Mapping[str, str], desk: Desk) -> Command | None:
     """The command of a form; None where it names what there is not."""
     target = form.get("target", "")
-    named = name in ("unregister", "enable", "forget") or (name == "register" and target)
+    named = name in ("agree", "unregister", "enable", "forget") or (name == "register" and target)
     if named and target not in desk.bus.state.targets:
         return None
     match name:
         case "register":
             return RegisterAgain(target or None)
+        case "agree":
+            return Agree(target)
+        case "pause":
+            return Pause(form.get("paused") == "yes")
         case "unregister":
             return Unregister(target)
         case "enable":

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import median
 
 from markupsafe import Markup
 
@@ -151,14 +152,17 @@ def plain_listing(name: str, text: str, clean: Clean) -> Listing:
     return Listing(name, tuple(lines), "r", len(source) > MOST_LINES)
 
 
-def sparkline(values: Sequence[int], width: int = 240, height: int = 36) -> str:
-    """The points of a polyline for *values*, newest right; the largest is the top."""
+def sparkline(values: Sequence[int], room: int) -> str:
+    """The path of a bar for each of *values*, newest right, in a box of *room* x 40 units.
+
+    What took far longer than most (a target that was away) ends at the top: the rest stays legible.
+    """
     if not values:
         return ""
-    top = max(*values, 1)
-    step = width / max(1, len(values) - 1)
-    return " ".join(
-        f"{index * step:.1f},{height - 2 - value / top * (height - 4):.1f}"
+    top = max(1, min(max(values), 4 * median(values)))
+    first = room - len(values)
+    return "".join(
+        f"M{first + index + 0.5} 40V{40 - max(2, min(1, value / top) * 38):.1f}"
         for index, value in enumerate(values)
     )
 

@@ -1,5 +1,6 @@
-// Keeps a page of the dashboard at what is so: takes panels as the server draws them, and puts them
-// in place. In the frame that the app's pages show, all that leaves it is "show", "hide", "reload".
+// Keeps a page of the dashboard at what is so: takes panels as the server draws them, and makes the
+// page like them. In the frame that the app's pages show, all that leaves it is "show", "hide",
+// "reload".
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -7,28 +8,57 @@
   const dialog = document.getElementById("overlay-dialog");
   const gone = document.getElementById("gone");
   const said = document.getElementById("said");
-  let pause = 250, dismissed = "", reload = "", socket = null;
+  const toast = document.getElementById("toast");
+  let pause = 250, dismissed = "", reload = "", noticed = null, fading = 0, socket = null;
 
   const tell = (word) => { if (framed && parent !== window) parent.postMessage(word, "*"); };
+
+  function say(words) {
+    toast.textContent = words;
+    clearTimeout(fading);
+    fading = setTimeout(() => { toast.textContent = ""; }, 5000);
+  }
+
+  // Makes `old` like `fresh`, and touches nothing that is so already: what is focused, selected,
+  // typed, opened, scrolled or about to be clicked stays. Elements with an id are known by it.
+  function become(old, fresh) {
+    if (old.isEqualNode(fresh)) return;
+    if (old.nodeType !== 1 || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+      old.replaceWith(fresh);
+      return;
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    for (const { name } of [...old.attributes]) {
+      if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
+    }
+    const known = new Map([...old.children].filter((each) => each.id).map((each) => [each.id, each]));
+    let at = old.firstChild;
+    for (const next of [...fresh.childNodes]) {
+      const like = at && !at.id && !next.id && at.nodeName === next.nodeName ? at : null;
+      const same = next.id ? known.get(next.id) : like;
+      if (same === at && at) at = at.nextSibling;
+      else old.insertBefore(same || next, at);
+      if (same) become(same, next);
+    }
+    while (at) {
+      const after = at.nextSibling;
+      at.remove();
+      at = after;
+    }
+  }
 
   function put(name, digest, html) {
     const panel = document.getElementById(name);
     if (!panel || panel.dataset.digest === digest) return;
-    const focused = panel.contains(document.activeElement) ? document.activeElement.id : "";
-    const open = [...panel.querySelectorAll("details[id]")].map((each) => [each.id, each.open]);
-    const scrolled = [...panel.querySelectorAll("[data-scroll][id]")]
-      .map((each) => [each.id, each.scrollTop, each.matches("pre") && each.scrollHeight - each.scrollTop - each.clientHeight < 40]);
-    panel.innerHTML = html;
-    panel.dataset.digest = digest;
-    for (const [id, was] of open) {
-      const again = document.getElementById(id);
-      if (again) again.open = was;
-    }
-    for (const [id, top, end] of scrolled) {
-      const again = document.getElementById(id);
-      if (again) again.scrollTop = end ? again.scrollHeight : top;
-    }
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    const followed = [...panel.querySelectorAll("[data-follow]")]
+      .filter((each) => each.scrollHeight - each.scrollTop - each.clientHeight < 40);
+    const fresh = panel.cloneNode(false);
+    fresh.dataset.digest = digest;
+    fresh.innerHTML = html;
+    become(panel, fresh);
+    for (const each of followed) each.scrollTop = each.scrollHeight;
     if (name === "overlay") overlay(digest);
     if (name === "status") said.textContent = panel.textContent.replace(/\s+/g, " ").trim();
   }
@@ -67,6 +97,8 @@
       if (news.reload && reload && news.reload !== reload) tell("reload");
       reload = news.reload || reload;
       for (const [name, [digest, html]] of Object.entries(news.panels)) put(name, digest, html);
+      if (noticed !== null && news.notice[0] !== noticed) say(news.notice[1]);
+      noticed = news.notice[0];
       root.dataset.live = "yes";
     };
     socket.onclose = () => {
@@ -83,29 +115,24 @@
     const form = event.target;
     if (form.method !== "post") return;
     event.preventDefault();
-    const button = event.submitter;
-    if (button) button.disabled = true;
     try {
       const answer = await fetch(form.action, {
         method: "POST", body: new URLSearchParams(new FormData(form)),
         headers: { "X-Requested-With": "live" },
       });
-      said.textContent = answer.ok ? form.dataset.done || "Done" : `Not done (${answer.status})`;
+      say(answer.ok ? form.dataset.done : `Not done: upm-dev answers ${answer.status}`);
     } catch {
-      said.textContent = "upm-dev does not answer";
+      say("Not done: upm-dev does not answer");
     }
-    setTimeout(() => { if (button) button.disabled = false; }, 400);
   });
   document.addEventListener("click", (event) => {
     const copy = event.target.closest("[data-copy]");
-    if (!copy) return;
-    navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
-    said.textContent = "Copied";
+    if (copy) {
+      navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent)
+        .then(() => say("Copied"), () => say("The browser does not allow it"));
+    }
   });
-  document.addEventListener("change", (event) => {
-    if (event.target.matches("select[data-go]")) event.target.form.requestSubmit();
-  });
-  for (const each of document.querySelectorAll("pre[data-scroll]")) each.scrollTop = each.scrollHeight;
+  for (const each of document.querySelectorAll("[data-follow]")) each.scrollTop = each.scrollHeight;
   overlay(document.getElementById("overlay").dataset.digest);
   connect();
 })();
