@@ -13,9 +13,10 @@ from devserver.cli import consent, options, questions
 from devserver.errors import UpmDevError
 
 if TYPE_CHECKING:
+    from devserver.datacenter.plugin import Plugin
     from devserver.model import Target
     from devserver.settings import Settings
-    from devserver.upm.checkup import Check
+    from devserver.upm.check import Check
 
 SECRET_FILES = (".env", ".netrc")
 GIT_SECONDS = 5
@@ -29,7 +30,8 @@ GIT_SECONDS = 5
 def command(project: Path, **given: object) -> None:
     """Look at PROJECT and its targets, check by check. Exit code 1 where one fails.
 
-    Nothing is installed: whether a target can reach us is tried with an address that answers 404.
+    Nothing is installed: what a target takes, and whether it reaches us, is tried with what no host
+    can install.
     """
     import asyncio
 
@@ -47,7 +49,8 @@ def command(project: Path, **given: object) -> None:
         near = target.dev or is_this_machine(target.url)
         return near or Permission.INSTALL in permissions(target)
 
-    shown.update(asyncio.run(_targets(settings, {t.name: may_write(t) for t in settings.targets})))
+    may = {each.name: may_write(each) for each in settings.targets}
+    shown.update(asyncio.run(_targets(settings, may, jars=_plugin(settings) is not None)))
     if settings.json:
         click.echo(json.dumps({"v": 1, "checks": _document(shown)}, indent=2))
     else:
@@ -59,7 +62,7 @@ def command(project: Path, **given: object) -> None:
 def _project(settings: "Settings") -> "Iterator[Check]":
     from devserver.cli.once import base_url
     from devserver.sources import find_descriptor
-    from devserver.upm.checkup import Check, Level
+    from devserver.upm.check import Check, Level
     from devserver.web.listen import open_sockets
 
     found = settings.descriptor or find_descriptor(settings.root)
@@ -67,10 +70,17 @@ def _project(settings: "Settings") -> "Iterator[Check]":
         yield Check("descriptor", Level.OK, f"{found}; upm-dev validate looks into it")
     else:
         yield Check("descriptor", Level.FAILURE, found.message, found.fix, found.code)
+    if (plugin := _plugin(settings)) is not None:
+        unfit = plugin.unfit
+        if unfit is None:
+            yield Check("JAR", Level.OK, f"{plugin.file_name}: its descriptor is exchanged")
+        else:
+            yield Check("JAR", Level.FAILURE, unfit.message, unfit.fix, unfit.code)
     try:
         for each in open_sockets(settings.host, settings.port):
             each.close()
-        yield Check("port", Level.OK, f"{settings.port} is free")
+        free = f"{settings.port} is free" if settings.port else "any free one will do"
+        yield Check("port", Level.OK, free)
     except UpmDevError as error:
         yield Check("port", Level.WARNING, error.reason, error.remedy, error.code)
     if settings.public_url:
@@ -82,8 +92,17 @@ def _project(settings: "Settings") -> "Iterator[Check]":
         yield from _secret_file(settings.root / name)
 
 
+def _plugin(settings: "Settings") -> "Plugin | None":
+    """The plugin whose JAR is what goes to the targets; None where that is the descriptor."""
+    from devserver.datacenter.plugin import plugin_of
+    from devserver.sources import find_descriptor
+
+    found = settings.descriptor or find_descriptor(settings.root)
+    return plugin_of(settings, found) if isinstance(found, str) else None
+
+
 def _secret_file(file: Path) -> "Iterator[Check]":
-    from devserver.upm.checkup import Check, Level
+    from devserver.upm.check import Check, Level
 
     if not file.is_file():
         return
@@ -100,12 +119,16 @@ def _secret_file(file: Path) -> "Iterator[Check]":
         yield Check("secrets", Level.FAILURE, message, f"git rm --cached {file.name}")
 
 
-async def _targets(settings: "Settings", may_write: dict[str, bool]) -> "dict[str, list[Check]]":
+async def _targets(
+    settings: "Settings", may_write: dict[str, bool], *, jars: bool
+) -> "dict[str, list[Check]]":
     """Every target's checks, all targets at once."""
     import asyncio
 
     from devserver.cli.once import base_url, upms
-    from devserver.upm.checkup import Check, Level, Probe, checkup
+    from devserver.upm.check import Check, Level
+    from devserver.upm.checkup import WayBack, checkup
+    from devserver.upm.probing import Probe
     from devserver.web.listen import open_sockets
 
     if not settings.targets:
@@ -118,16 +141,19 @@ async def _targets(settings: "Settings", may_write: dict[str, bool]) -> "dict[st
         address = settings.public_url or f"http://localhost:{sockets[0].getsockname()[1]}"
         for each in sockets:
             servers.append(await asyncio.start_server(probe.serve, sock=each))
+    back = WayBack(address, probe) if servers else None
     try:
         async with upms(settings) as found, asyncio.TaskGroup() as tasks:
 
             async def look(name: str) -> list[Check]:
-                way = (address, probe) if servers and may_write[name] else None
-                return [each async for each in checkup(found[name], probe=way)]
+                checks = checkup(found[name], asks=may_write[name], back=back, jars=jars)
+                return [each async for each in checks]
 
             looks = {name: tasks.create_task(look(name), name=name) for name in found}
     except UpmDevError as error:
-        return {"targets": [Check("credentials", Level.FAILURE, error.reason, error.remedy)]}
+        return {
+            "targets": [Check("credentials", Level.FAILURE, error.reason, error.remedy, error.code)]
+        }
     finally:
         for server in servers:
             server.close()

@@ -25,6 +25,7 @@ from devserver.errors import NotConfirmed, TargetError, TargetRefused, TargetUna
 from devserver.events import Bus, HostLogged, Notice
 from devserver.model import Descriptor, Proof, Severity
 from devserver.publish import Artifacts
+from devserver.upm import known
 from devserver.upm.answers import Installed, Running, Task
 from devserver.upm.answers import Plugin as Listed
 from devserver.upm.attempt import Attempt
@@ -39,7 +40,6 @@ SETTLE = (0.2, 0.5, 1.0)
 PUT_BACK_SECONDS = 60.0
 IN_MEMORY = 16 * 1024 * 1024
 """Bytes of the last good JAR that are not put on disk."""
-QUICK_RELOAD = "com.atlassian.labs.plugins.quickreload.reloader"
 
 
 @dataclass(slots=True)
@@ -317,7 +317,7 @@ class ByJar:
         if self._warned:
             return
         self._warned = True
-        reloader = await self._upm.plugin(QUICK_RELOAD)
+        reloader = await self._upm.plugin(known.QUICK_RELOAD)
         if reloader is not None and reloader.enabled:
             self._bus.publish(
                 Notice(

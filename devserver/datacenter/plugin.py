@@ -188,6 +188,12 @@ class Plugin:
         return newest.path.name if newest else "plugin.jar"
 
     @property
+    def unfit(self) -> Diagnostic | None:
+        """Why there is no JAR that a descriptor could be put into; None where there is one."""
+        jar = self._jar()
+        return None if isinstance(jar, _Jar) else jar
+
+    @property
     def packages(self) -> frozenset[str]:
         """The packages of the plugin's own classes."""
         jar = self._jar()

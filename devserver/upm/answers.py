@@ -77,6 +77,14 @@ class Forgotten:
     """The target knows no such task (any more): ask for the plugin instead."""
 
 
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Which UPM and which product answer there, as far as they tell."""
+
+    upm: str | None = None
+    product: str | None = None
+
+
 Outcome = Running | Installed | Failed | Forgotten
 
 
@@ -189,6 +197,21 @@ def plugins(body: Mapping[str, Any]) -> tuple[Plugin, ...]:
         if isinstance(each, dict)
     )
     return tuple(each for each in found if each)
+
+
+def settings(body: Mapping[str, Any]) -> dict[str, bool]:
+    """UPM's own settings by key (upm-protocol.md §4.5)."""
+    listed = body.get("settings")
+    return {
+        _text(each.get("key")): each.get("value") is True
+        for each in (listed if isinstance(listed, list) else ())
+        if isinstance(each, dict)
+    }
+
+
+def version(body: Mapping[str, Any] | None) -> str | None:
+    """The `version` that a resource tells of itself."""
+    return _text((body or {}).get("version")) or None
 
 
 def pending(body: Mapping[str, Any]) -> tuple[Task, ...]:

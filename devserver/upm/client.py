@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from devserver.errors import TargetError, TargetUnavailable
 from devserver.model import Target
-from devserver.upm import answers
+from devserver.upm import answers, known
 from devserver.upm.answers import (
     ROOT,
     Forgotten,
@@ -200,6 +200,30 @@ class Upm:
     async def plugin(self, key: str) -> Plugin | None:
         """What the target lists under *key*; None where it has no such app."""
         return await self._plugin(_segment(key))
+
+    async def summary(self, key: str) -> Plugin | None:
+        """The same without its modules (upm-protocol.md §4.2); old hosts may not know it."""
+        return await self._plugin(f"{_segment(key)}/summary")
+
+    async def settings(self) -> dict[str, bool]:
+        """UPM's settings by key; none where a host has no such page (upm-protocol.md §4.5)."""
+        answer = await self._get(Call.SETTINGS, "settings", "application/vnd.atl.plugins+json")
+        return {} if answer.status == 404 else answers.settings(self._document(answer))
+
+    async def safe_mode(self) -> bool:
+        """Whether the host is in safe mode: nothing is installed then (upm-protocol.md §4.5)."""
+        answer = await self._get(Call.SETTINGS, "safe-mode", f"{PLUGINS}safe.mode.flag+json")
+        return self._document(answer).get("enabled") is True
+
+    async def versions(self) -> answers.Versions:
+        """Which UPM and product these are; a version that the host does not tell is None."""
+        upm = await self.summary(known.UPM)
+        answer = await self._get(Call.SETTINGS, "product-version", "*/*")
+        product = answers.version(answer.document) if answer.status == 200 else None
+        return answers.Versions(upm=upm.version if upm else None, product=product)
+
+    async def _get(self, call: Call, path: str, accept: str) -> Answer:
+        return await self._wire.ask(call, "GET", f"{ROOT}/{path}", headers={"Accept": accept})
 
     async def plugins(self) -> tuple[Plugin, ...]:
         """Every app the target lists."""

@@ -337,9 +337,9 @@ async def test_doctor_finds_a_healthy_host_healthy(
 
     assert code == 0, out + err
     assert checks["way back"]["level"] == "ok"
-    assert list(checks)[-13:] == [
-        "name", "proxy", "TCP", "HTTP", "product", "clock", "credentials", "web sudo", "upload",
-        "UPM", "kinds", "safe mode", "way back",
+    assert list(checks)[-15:] == [
+        "name", "proxy", "TCP", "HTTP", "product", "clock", "credentials", "web sudo", "UPM",
+        "product version", "safe mode", "admin right", "upload", "way back", "kinds",
     ]  # fmt: skip
     assert "XML plugins" in checks["kinds"]["message"]
     assert not host.state.plugins.get(KEY)

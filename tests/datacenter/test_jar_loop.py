@@ -13,9 +13,9 @@ import pytest
 from datacenter.plugins import KEY, PluginProject
 from processes import Process, environment, upm_dev
 
-from devserver.datacenter.delivery import QUICK_RELOAD
 from devserver.simulator import Fault, SimulatedHost, simulated_host
 from devserver.simulator.profile import load_profile
+from devserver.upm import known
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ async def test_what_is_there_already_is_ours_and_stays(project: PluginProject) -
 
 async def test_quick_reload_is_warned_of(project: PluginProject) -> None:
     """It would put the unpatched build back."""
-    active = replace(load_profile("dc"), bundled=(QUICK_RELOAD,))
+    active = replace(load_profile("dc"), bundled=(known.QUICK_RELOAD,))
     async with (
         simulated_host(port=0, profile=active) as host,
         upm_dev("serve", project.root, "--json", "--port", "0", "--target", host.url) as serve,

@@ -7,7 +7,7 @@ import pytest
 from upm.scripted import HANG, RESET, accepted, answer, scripted, token, upm_of
 
 from devserver.errors import CredentialsRejected, TargetRefused, TargetUnavailable
-from devserver.upm.answers import Failed, Forgotten, Installed, Module, Running, Task
+from devserver.upm.answers import Failed, Forgotten, Installed, Module, Running, Task, Versions
 from devserver.upm.wire import AnswerLost
 
 ROOT = "/jira/rest/plugins/1.0"
@@ -230,6 +230,39 @@ async def test_an_app_is_looked_up_by_key() -> None:
         assert await upm.plugin("com.example.app") is None
 
     assert host.lines[0] == f"GET {ROOT}/com.example.app-key"
+
+
+async def test_an_app_without_its_modules() -> None:
+    """The summary has a path of its own; what is not there is None."""
+    async with scripted([answer(200, PLUGIN), answer(404)]) as host, upm_of(host.url) as upm:
+        found = await upm.summary("com.example.app")
+        assert found is not None
+        assert found.version == "1.0"
+        assert await upm.summary("com.example.app") is None
+
+    assert host.lines == [f"GET {ROOT}/com.example.app-key/summary"] * 2
+
+
+async def test_what_a_host_is_set_to() -> None:
+    """Settings by key, none where there is no such page; safe mode as its flag says."""
+    body = '{"settings":[{"key":"pacDisabled","value":true},{"key":"x","value":"yes"},7]}'
+    answers = [answer(200, body), answer(404), answer(200, '{"enabled":true}')]
+    async with scripted(answers) as host, upm_of(host.url) as upm:
+        assert await upm.settings() == {"pacDisabled": True, "x": False}
+        assert await upm.settings() == {}
+        assert await upm.safe_mode()
+
+    assert host.lines == [f"GET {ROOT}/settings"] * 2 + [f"GET {ROOT}/safe-mode"]
+    assert host.requests[2].headers["accept"] == "application/vnd.atl.plugins.safe.mode.flag+json"
+
+
+async def test_versions_as_far_as_they_are_told() -> None:
+    """Of the UPM by its own entry, of the product by a page that old ones lack."""
+    upm_entry = answer(200, json.dumps({"key": "upm", "version": "6.2"}))
+    told = [upm_entry, answer(200, '{"version":"9.12.2"}')]
+    async with scripted([*told, answer(404), answer(404)]) as host, upm_of(host.url) as upm:
+        assert await upm.versions() == Versions(upm="6.2", product="9.12.2")
+        assert await upm.versions() == Versions()
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 404])
