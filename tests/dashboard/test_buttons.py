@@ -89,9 +89,8 @@ async def test_allow_it(tmp_path: Path, context: "BrowserContext") -> None:
 
     async def somebody(project: Project, host: SimulatedHost) -> None:
         other = environment(XDG_STATE_HOME=str(tmp_path / "other"))
-        async with upm_dev(
-            "register", project.root, "--target", host.url, "--json", env=other
-        ) as theirs:
+        given = ("--target", host.url, "--json", "--port", "0")
+        async with upm_dev("register", project.root, *given, env=other) as theirs:
             assert await theirs.process.wait() == 0
 
     async with house(tmp_path, before=somebody, state="refused") as home:

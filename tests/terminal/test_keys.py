@@ -95,7 +95,7 @@ async def test_yes_and_pause(tmp_path: Path) -> None:
     project = Project(tmp_path / "hello")
     async with simulated_host(port=0, install_time=0) as host:
         theirs = environment(XDG_STATE_HOME=str(tmp_path / "theirs"))
-        given = ("register", project.root, "--target", host.url, "--json")
+        given = ("register", project.root, "--target", host.url, "--json", "--port", "0")
         async with upm_dev(*given, env=theirs) as other:
             assert await other.process.wait() == 0
         async with terminal(project, host.url) as screen:
