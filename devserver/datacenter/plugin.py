@@ -5,18 +5,18 @@ Maven is never run. The newest JAR is taken as the build left it; the descriptor
 """
 
 import hashlib
-import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devserver.datacenter import files
+from devserver.datacenter.build import Build, Jar, content, not_now
 from devserver.datacenter.files import File
-from devserver.datacenter.findings import error, remark, warning
+from devserver.datacenter.findings import remark, warning
 from devserver.descriptor import align, carry, filtered, maven, placeholders
-from devserver.descriptor.archive import LARGEST, Archive, Unfit, parse
-from devserver.descriptor.carry import BUILD_FIRST, Built
+from devserver.descriptor.archive import LARGEST, Archive, Unfit
+from devserver.descriptor.carry import BUILD_FIRST
 from devserver.descriptor.document import Context, XmlDocument
 from devserver.descriptor.filtered import How
 from devserver.descriptor.jar import DESCRIPTOR
@@ -25,7 +25,6 @@ from devserver.descriptor.mark import marked
 from devserver.descriptor.patch import Pieces, patched
 from devserver.descriptor.project import Project
 from devserver.descriptor.xml import parse_bytes
-from devserver.errors import TargetUnavailable
 from devserver.model import Descriptor, Diagnostic, digest_of
 from devserver.settings import Settings
 from devserver.sources import Snapshot
@@ -35,12 +34,6 @@ RESOURCES = "src/main/resources"
 SCANNED = "META-INF/plugin-descriptors/"
 LARGEST_RESOURCE = 1024 * 1024
 """Bytes of a file that goes along: they are read at each look."""
-SAME_TIME = 1.0
-"""Seconds within which two JARs are equally new."""
-WRITTEN_SECONDS = 3.0
-"""A JAR that is not whole and younger than this is being written."""
-BUILD_SECONDS = 60.0
-"""How long a build may leave us without a JAR before we say that there is none."""
 KEPT = 60
 """Revisions whose further entries are remembered: more than are offered at once."""
 
@@ -58,14 +51,6 @@ class Packed:
         return self.file.path.name
 
 
-@dataclass(frozen=True, slots=True)
-class _Jar:
-    file: File
-    built: Built
-    entries: Mapping[str, bytes]
-    """What it holds of the files that may be exchanged."""
-
-
 class Plugin:
     """One plugin project. *resources* and *classes*: what else goes along."""
 
@@ -81,16 +66,14 @@ class Plugin:
         self.root = root.resolve()
         self.descriptor = descriptor
         self.module = module_of(self.root, descriptor)
-        self._pattern = jar
+        self.build = Build(self.root, self.module, jar, self._looked_into)
         self._resources = resources
         self._classes = classes
-        self._read: tuple[str, _Jar | Diagnostic] | None = None
         self._hows: dict[str, How] = {}
-        """Of files by entry, what this build did with them: known while they were unchanged."""
+        """Of files by entry, what the build did with them: known while they were unchanged."""
+        self._hows_of: File | None = None
+        """The JAR that this was seen in."""
         self._packs: OrderedDict[str, Mapping[str, bytes]] = OrderedDict()
-        self._was_whole = False
-        self._gone_at: float | None = None
-        """Since when there is no JAR, by `time.monotonic()`."""
 
     # -- what belongs to a look -------------------------------------------------------------------
 
@@ -99,27 +82,25 @@ class Plugin:
             yield self._source(entry)
 
     def stamps(self) -> Mapping[str, str]:
-        found = {each.name: each.stamp for each in self._jars()}
+        found = {each.name: each.stamp for each in self.build.jars()}
         for each in self._poms():
             found[each.name] = each.stamp
         if self._classes:
-            classes = " ".join(f"{each.name} {each.stamp}" for each in self._newer_classes())
+            classes = " ".join(f"{each.name} {each.stamp}" for each in self.build.newer_classes())
             found[f"{self._prefix()}target/classes"] = digest_of(classes.encode())
         return found
 
     def folders(self) -> Iterator[Path]:
         """Those that are there; what is to come is seen in the ones above it, or by the tick."""
-        wanted = [self.root, self.module, *(self.module / each for each in files.OUTPUTS)]
-        if self._pattern is not None:
-            wanted.append((self.root / self._pattern).parent)
+        wanted = (self.root, self.module, *self.build.folders())
         yield from (each for each in wanted if each.is_dir())
         yield from files.folders(self.module / RESOURCES)
 
     def context(self) -> Context:
-        jar = self._jar()
+        jar = self.build.jar()
         properties = self.properties()
         known = Project(properties=properties)
-        if isinstance(jar, _Jar):
+        if isinstance(jar, Jar):
             kind = jar.built.kind
             known = replace(known, transformerless=kind is carry.Manifest.TRANSFORMERLESS)
         return Context(development=True, project=known)
@@ -128,9 +109,9 @@ class Plugin:
         """Of pom.xml and its parents; what they do not say is read off the JAR's descriptor."""
         pom = read_pom(self.module)
         properties = dict(pom.properties) if pom else {}
-        jar = self._jar()
+        jar = self.build.jar()
         source = self.module / RESOURCES / DESCRIPTOR
-        if isinstance(jar, _Jar) and source.is_file():
+        if isinstance(jar, Jar) and source.is_file():
             data = source.read_bytes()[:LARGEST]
             text = placeholders.fill(data.decode("utf-8", "replace"), properties)
             if "${" in text and (root := parse_bytes(data)) is not None:
@@ -138,31 +119,19 @@ class Plugin:
         return properties
 
     def awaited(self, errors: tuple[Diagnostic, ...]) -> str:
-        """A JAR that is being written, or is gone since the build has begun with cleaning up."""
-        codes = {each.code for each in errors}
-        if not codes <= {"B001", "B003"}:
-            return ""
-        if newest := next(iter(self._jars()), None):
-            young = abs(time.time() - newest.changed) < WRITTEN_SECONDS
-            return f"{newest.name} is being written: waiting for it" if young else ""
-        now = time.monotonic()
-        self._gone_at = now if self._gone_at is None else self._gone_at
-        if self._was_whole and now - self._gone_at < BUILD_SECONDS:
-            return "the JAR is gone: waiting for the build to make a new one"
-        return ""
+        return self.build.awaited(errors)
 
     def judged(self, snapshot: Snapshot, examined: Examined) -> Examined:
         """What follows from the JAR: may this descriptor be in it, and what goes along."""
         descriptor, document = examined.descriptor, examined.document
         if descriptor is None or not isinstance(document, XmlDocument):
             return examined
-        jar = self._jar()
+        jar = self.build.jar()
         if isinstance(jar, Diagnostic):
             return examined.also((), [jar], descriptor=None)
-        self._was_whole, self._gone_at = True, None
         properties = self.properties()
         replaced, told = self._along(snapshot, jar, properties)
-        newer, packages = self._sources(jar.file.changed)
+        newer, packages = self.build.sources(jar.file.changed)
         told += self._remarks(jar, newer, descriptor, properties)
         carried = hashlib.sha256(jar.file.stamp.encode())
         for name, data in sorted(replaced.items()):
@@ -184,7 +153,7 @@ class Plugin:
     @property
     def file_name(self) -> str:
         """The name under which the JAR goes to a host."""
-        newest = next(iter(self._jars()), None)
+        newest = next(iter(self.build.jars()), None)
         return newest.path.name if newest else "plugin.jar"
 
     @property
@@ -196,8 +165,8 @@ class Plugin:
     @property
     def packages(self) -> frozenset[str]:
         """The packages of the plugin's own classes."""
-        jar = self._jar()
-        return jar.built.packages if isinstance(jar, _Jar) else frozenset()
+        jar = self.build.jar()
+        return jar.built.packages if isinstance(jar, Jar) else frozenset()
 
     def pack(self, descriptor: Descriptor, mark: str) -> Packed:
         """The JAR with *descriptor*, marked, and with what goes along with it.
@@ -208,69 +177,13 @@ class Plugin:
             **self._packs.get(descriptor.carried, {}),
             DESCRIPTOR: marked(descriptor.body, mark),
         }
-        return self._with(replaced)
+        return _with(*self.build.open(), replaced)
 
     def as_built(self, mark: str, version: str | None) -> Packed:
         """The JAR as the build has made it, but for the mark, and for the *version*."""
-        _, archive = self._open()
+        file, archive = self.build.open()
         body = archive.read(DESCRIPTOR) or b""
-        return self._with({DESCRIPTOR: marked(body, mark, version)})
-
-    def _with(self, replaced: Mapping[str, bytes]) -> Packed:
-        file, archive = self._open()
-        data = patched(archive, replaced, archive.signature)
-        if isinstance(data, Unfit):
-            raise _not_now(f"{file.name} {data.reason}", data.fix)
-        return Packed(file, data)
-
-    def _open(self) -> tuple[File, Archive]:
-        for file in self._jars()[:1]:
-            data = _content(file)
-            archive = data if isinstance(data, Unfit) else parse(data)
-            if isinstance(archive, Unfit):
-                raise _not_now(f"{file.name} {archive.reason}", archive.fix)
-            if DESCRIPTOR not in archive.names:
-                raise _not_now(f"{file.name} has no {DESCRIPTOR} at its root", BUILD_FIRST)
-            return file, archive
-        raise _not_now("there is no JAR any more", BUILD_FIRST)
-
-    # -- the JAR ----------------------------------------------------------------------------------
-
-    def _jars(self) -> list[File]:
-        return files.jars(self.root, self.module, self._pattern)
-
-    def _jar(self) -> _Jar | Diagnostic:
-        """The newest JAR, read once for as long as it is the same, or why there is none."""
-        found = self._jars()
-        stamp = " ".join(f"{each.name} {each.stamp}" for each in found[:2])
-        if self._read is None or self._read[0] != stamp:
-            self._hows.clear()
-            self._read = (stamp, self._look_into(found))
-        return self._read[1]
-
-    def _look_into(self, found: list[File]) -> _Jar | Diagnostic:
-        if not found:
-            where = self._pattern or f"{self._prefix()}target"
-            return error("B001", f"there is no JAR in {where} yet", where, BUILD_FIRST)
-        newest = found[0]
-        if len(found) > 1 and newest.changed - found[1].changed < SAME_TIME:
-            names = f"{newest.name} and {found[1].name}"
-            fix = f'name one in upm-dev.toml: [app] jar = "{newest.name}"'
-            return error("B002", f"{names} are equally new", newest.name, fix)
-        data = _content(newest)
-        archive = data if isinstance(data, Unfit) else parse(data)
-        result = archive if isinstance(archive, Unfit) else carry.built(archive)
-        if isinstance(result, Unfit) or isinstance(archive, Unfit):
-            unfit = result if isinstance(result, Unfit) else archive
-            assert isinstance(unfit, Unfit)
-            return error("B003", f"{newest.name} {unfit.reason}", newest.name, unfit.fix)
-        entries = {
-            name: content
-            for entry in self._exchanged()
-            for name in (entry, *filtered.twins(entry))
-            if (content := archive.read(name)) is not None
-        }
-        return _Jar(newest, result, entries)
+        return _with(file, archive, {DESCRIPTOR: marked(body, mark, version)})
 
     # -- what goes along --------------------------------------------------------------------------
 
@@ -283,12 +196,20 @@ class Plugin:
             if self._resources or scanned or each.name.endswith(".properties"):
                 yield each.name
 
+    def _looked_into(self) -> Iterator[str]:
+        """These, and those that the build may have made of them."""
+        for entry in self._exchanged():
+            yield entry
+            yield from filtered.twins(entry)
+
     def _along(
-        self, snapshot: Snapshot, jar: _Jar, properties: Mapping[str, str]
+        self, snapshot: Snapshot, jar: Jar, properties: Mapping[str, str]
     ) -> tuple[dict[str, bytes], list[Diagnostic]]:
         """The entries beside the descriptor that differ from what the JAR has; what cannot go."""
         replaced: dict[str, bytes] = {}
         told: list[Diagnostic] = []
+        if self._hows_of != jar.file:
+            self._hows, self._hows_of = {}, jar.file
         for entry in self._exchanged():
             source = snapshot.files.get(self._source(entry))
             if source is None:
@@ -310,14 +231,13 @@ class Plugin:
                 if twin in jar.entries:
                     replaced[twin] = replaced[entry]
         if self._classes:
-            for each in self._newer_classes():
-                content = _content(each)
-                if isinstance(content, bytes):
-                    replaced[each.name] = content
+            for each in self.build.newer_classes():
+                if isinstance(compiled := content(each), bytes):
+                    replaced[each.name] = compiled
         return replaced, told
 
     def _remarks(
-        self, jar: _Jar, newer: list[str], descriptor: Descriptor, properties: Mapping[str, str]
+        self, jar: Jar, newer: list[str], descriptor: Descriptor, properties: Mapping[str, str]
     ) -> list[Diagnostic]:
         told = []
         if newer and not self._classes:
@@ -342,23 +262,6 @@ class Plugin:
             told.append(warning("B008", words, self.descriptor, fix))
         return told
 
-    def _sources(self, since: float) -> tuple[list[str], frozenset[str]]:
-        """The Java sources changed after *since*, and the packages there are."""
-        newer, packages = [], set()
-        for each in files.below(self.module / "src/main/java", ".java"):
-            packages.add(each.name.rpartition("/")[0].replace("/", "."))
-            if each.changed > since:
-                newer.append(f"{self._prefix()}src/main/java/{each.name}")
-        return newer, frozenset(packages)
-
-    def _newer_classes(self) -> Iterator[File]:
-        newest = next(iter(self._jars()), None)
-        if newest is None:
-            return
-        for each in files.below(self.module / "target/classes", ".class"):
-            if each.changed > newest.changed:
-                yield each
-
     # -- names ------------------------------------------------------------------------------------
 
     def _prefix(self) -> str:
@@ -378,6 +281,13 @@ class Plugin:
             if folder == self.root or self.root not in folder.parents:
                 return
             folder = folder.parent
+
+
+def _with(file: File, archive: Archive, replaced: Mapping[str, bytes]) -> Packed:
+    data = patched(archive, replaced, archive.signature)
+    if isinstance(data, Unfit):
+        raise not_now(f"{file.name} {data.reason}", data.fix)
+    return Packed(file, data)
 
 
 def plugin_of(settings: Settings, descriptor: str) -> Plugin | None:
@@ -411,16 +321,3 @@ def module_of(root: Path, descriptor: str) -> Path:
 def _is_remote(source: Path) -> bool:
     content = of.path.read_bytes() if (of := files.of(source, source.parent)) else b""
     return b"<remote-plugin-container" in content or b"<remote-app" in content
-
-
-def _content(file: File) -> bytes | Unfit:
-    if file.size > LARGEST:
-        return Unfit(f"is larger than {LARGEST >> 20} MB", "build a smaller JAR")
-    try:
-        return file.path.read_bytes()
-    except OSError as exc:
-        return Unfit(f"cannot be read: {(exc.strerror or str(exc)).lower()}", "is a build running?")
-
-
-def _not_now(reason: str, remedy: str) -> TargetUnavailable:
-    return TargetUnavailable(reason, remedy=remedy, code="B003")
