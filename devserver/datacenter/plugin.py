@@ -221,7 +221,7 @@ class Plugin:
             if (how := filtered.how(source, old, properties)) is not None:
                 self._hows[entry] = how
                 continue
-            how = self._hows.get(entry) or filtered.likely(source, old, properties)
+            how = self._hows.get(entry) or filtered.likely(entry, source, old, properties)
             if how is None:
                 words = "the build made something else of it: it stays as it is in the JAR"
                 told.append(warning("B009", words, self._source(entry), BUILD_FIRST))

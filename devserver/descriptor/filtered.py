@@ -4,6 +4,7 @@ The build may have copied it, put in properties, minified it or made it anew: on
 cases is what would be sent what a build would have made.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -26,20 +27,33 @@ def how(source: bytes, entry: bytes, properties: Mapping[str, str]) -> How | Non
     return How.FILTERED if entry == made(source, How.FILTERED, properties) else None
 
 
-def likely(source: bytes, entry: bytes, properties: Mapping[str, str]) -> How | None:
+def likely(name: str, source: bytes, entry: bytes, properties: Mapping[str, str]) -> How | None:
     """The same for a *source* that was edited since the build; None: the two have too little alike.
 
-    A file that was minified or generated shares hardly a line with its source.
+    A file that was minified or generated shares hardly a line with its source. XML is compared tag
+    by tag: the SDK takes comments and white space out of it, and a host reads it all the same.
     """
     names = {found[1] for found in PROPERTY.finditer(_text(source)) if found[1] in properties}
     how = How.FILTERED if any(f"${{{name}}}" not in _text(entry) for name in names) else How.COPIED
-    if source != entry and b"".join(source.split()) == b"".join(entry.split()):
+    lines = _tags if name.endswith(".xml") else bytes.splitlines
+    if lines is bytes.splitlines and source != entry and _bare(source) == _bare(entry):
         return None  # the same but for white space: that is what a minifier takes away
-    mine = set(map(bytes.strip, made(source, how, properties).splitlines())) - {b""}
-    theirs = set(map(bytes.strip, entry.splitlines())) - {b""}
+    mine = set(map(bytes.strip, lines(made(source, how, properties)))) - {b""}
+    theirs = set(map(bytes.strip, lines(entry))) - {b""}
     if len(theirs) < 3 or len(mine) < 3:
         return how if len(theirs) * 3 >= len(mine) or len(mine) < 3 else None
     return how if 2 * len(mine & theirs) >= min(len(mine), len(theirs)) else None
+
+
+def _bare(data: bytes) -> bytes:
+    return b"".join(data.split())
+
+
+def _tags(data: bytes) -> list[bytes]:
+    """The tags and texts of XML, as the SDK's minifier would leave them."""
+    without = re.sub(rb"<!--.*?-->", b"", data, flags=re.DOTALL)
+    spaced = (b" ".join(each.split()) for each in re.split(rb"(<[^<>]*>)", without))
+    return [re.sub(rb" ?(/?>)$", rb"\1", each) for each in spaced]
 
 
 def made(source: bytes, how: How, properties: Mapping[str, str]) -> bytes:

@@ -214,7 +214,15 @@ def test_what_maven_put_in_is_read_off() -> None:
 )
 def test_what_the_build_did_with_a_file(source: bytes, entry: bytes, expected: How | None) -> None:
     """Copied, filtered, or made into something else."""
-    assert filtered.likely(source, entry, {"v": "1"}) is expected
+    assert filtered.likely("a.js", source, entry, {"v": "1"}) is expected
+
+
+def test_xml_that_the_sdk_has_minified_is_known() -> None:
+    """Comments and white space are gone from it, and a host reads the source all the same."""
+    source = b"<p>\n  <!-- a -->\n  <m key='a'\n     name='${v}' />\n  <n/>\n  <o>x</o>\n</p>\n"
+    entry = b"<p><m key='a' name='1'/><n/><o>y</o></p>"
+    assert filtered.likely("a.xml", source, entry, {"v": "1"}) is How.FILTERED
+    assert filtered.likely("a.xml", source, b"<q><r/><s/><t/><u/></q>", {"v": "1"}) is None
 
 
 def test_the_twins_of_a_script() -> None:
