@@ -66,7 +66,7 @@ def read_pom(module: Path) -> "maven.Pom | None":
     pom = None
     for _ in range(MAX_POMS):
         file = top / wanted
-        if not _inside(file, top):
+        if wanted in files or not _inside(file, top):
             break
         files[wanted] = start_of(file)
         pom = maven.read(files, name)

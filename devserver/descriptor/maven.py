@@ -69,6 +69,9 @@ def read(files: Mapping[str, bytes], name: str = POM) -> Pom | None:
         root = parse_bytes(files[at])
         if root is None or root.tag != "project":
             break
+        if chain and _text(root, "artifactId") != _text(chain[-1].find("parent"), "artifactId"):
+            absent.append(at)  # another project's: Maven looks for the parent elsewhere, too
+            break
         chain.append(root)
         used.append(at)
         at = _parent(root, at)
@@ -116,8 +119,10 @@ def _parent(root: Element, at: str) -> str | None:
     return None if name.startswith(("..", "/")) else name
 
 
-COORDINATES = ("groupId", "artifactId", "version", "packaging", "name", "description", "url")
-INHERITED = ("groupId", "version", "url")
+COORDINATES = (
+    "groupId", "artifactId", "version", "packaging", "name", "description", "inceptionYear",
+)  # fmt: skip
+INHERITED = ("groupId", "version", "description", "inceptionYear")
 
 
 def _collected(chain: list[Element]) -> dict[str, str]:
@@ -133,23 +138,45 @@ def _collected(chain: list[Element]) -> dict[str, str]:
         found.update(
             {each.tag: each.text.strip() for holder in sources for each in holder.children}
         )
-    project = chain[0]
-    parent = project.find("parent")
-    for name in COORDINATES:
-        value = _text(project, name)
-        if not value and name in INHERITED:
-            value = _text(parent, name) or next(
-                (text for root in chain[1:] if (text := _text(root, name))), ""
-            )
-        if value:
-            found[f"project.{name}"] = found[f"pom.{name}"] = value
-    for holder, prefix in ((project.find("organization"), "organization"), (parent, "parent")):
-        for each in holder.children if holder is not None else ():
-            found[f"project.{prefix}.{each.tag}"] = each.text.strip()
-    found.setdefault("project.name", found.get("project.artifactId", ""))
+    for name, value in _model(chain).items():
+        found[f"project.{name}"] = found[f"pom.{name}"] = value
+        found.setdefault(name, value)  # Maven knows what is the project's without a prefix, too
     found.setdefault(
         "atlassian.plugin.key", "${project.groupId}.${project.artifactId}"
     )  # what AMPS sets where the pom does not
+    return found
+
+
+def _model(chain: list[Element]) -> dict[str, str]:
+    """What the poms of *chain* say of the project itself; measured with Maven 3.8."""
+    project = chain[0]
+    parent = project.find("parent")
+    found = {"packaging": "jar"}
+    for name in COORDINATES:
+        if value := _text(project, name):
+            found[name] = value
+    found.setdefault("name", found.get("artifactId", ""))
+    for name in INHERITED:
+        value = _text(parent, name) or next(filter(None, (_text(r, name) for r in chain[1:])), "")
+        if name not in found and value:
+            found[name] = value
+    below = ""
+    for root in chain:  # what is inherited of an address has the names of the heirs appended
+        if "url" not in found and (url := _text(root, "url")):
+            found["url"] = f"{url.rstrip('/')}{below}" if below else url
+        for tag in ("organization", "scm", "issueManagement"):
+            holder = root.find(tag)
+            if holder is not None and not any(name.startswith(f"{tag}.") for name in found):
+                for each in holder.children:
+                    more = below if tag == "scm" and each.tag != "tag" else ""
+                    found[f"{tag}.{each.tag}"] = each.text.strip() + more
+        below = f"/{_text(root, 'artifactId')}{below}"
+    for each in parent.children if parent is not None else ():
+        found[f"parent.{each.tag}"] = each.text.strip()
+    found["build.finalName"] = next(
+        filter(None, (_text(each.find("build"), "finalName") for each in chain)),
+        "${project.artifactId}-${project.version}",
+    )
     return found
 
 

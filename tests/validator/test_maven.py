@@ -59,6 +59,49 @@ def test_properties_are_inherited_and_resolved() -> None:
     assert pom.scanned
 
 
+SAID = (
+    "${version} ${artifactId} ${groupId} ${name} ${packaging}|${pom.version} ${parent.version}"
+    "|${project.description}|${project.organization.name} ${organization.name}|${project.url}"
+    "|${project.scm.url} ${project.inceptionYear} ${project.build.finalName}"
+)
+FILLED = (
+    "1.0 app com.acme app jar|1.0 3.1|Says|Acme Inc Acme Inc|https://acme.example/app"
+    "|https://scm.example/app 2020 app-1.0"
+)
+"""What Maven 3.8.7 with maven-resources-plugin 3.3.1 makes of that, with these two poms."""
+
+
+def test_what_is_said_of_the_project_is_known_as_maven_knows_it() -> None:
+    """With a prefix and without; from the parent what it inherits, the url with its own name."""
+    more = (
+        "<description>Says</description><url>https://acme.example</url>"
+        "<organization><name>Acme Inc</name></organization><inceptionYear>2020</inceptionYear>"
+        "<scm><url>https://scm.example</url></scm><modules>"
+    )
+    parent = PARENT.replace("<modules>", more)
+    child = CHILD.replace(
+        "<artifactId>app</artifactId>", "<artifactId>app</artifactId><version>1.0</version>"
+    )
+    pom = maven.read({"app/pom.xml": child.encode(), "pom.xml": parent.encode()}, "app/pom.xml")
+
+    assert pom is not None
+    assert placeholders.fill(SAID, pom.properties) == FILLED
+
+
+def test_the_pom_above_that_is_another_projects(save: Save) -> None:
+    """Only the parent that is named is one: Maven looks elsewhere then, and we call it absent."""
+    save(".git/HEAD", "")
+    save(
+        "pom.xml",
+        PARENT.replace("<artifactId>parent</artifactId>", "<artifactId>else</artifactId>"),
+    )
+    pom = read_pom(save("app/pom.xml", CHILD).parent)
+
+    assert pom is not None
+    assert pom.absent == ("pom.xml",)
+    assert "mode" not in pom.properties
+
+
 def test_what_cannot_be_known_stays_a_placeholder() -> None:
     """A circle, an unknown name, a parent that is not on disk: named, never guessed."""
     pom = maven.read({"app/pom.xml": CHILD.encode()}, "app/pom.xml")
