@@ -159,8 +159,8 @@ class Plugin:
     @property
     def unfit(self) -> Diagnostic | None:
         """Why there is no JAR that a descriptor could be put into; None where there is one."""
-        jar = self._jar()
-        return None if isinstance(jar, _Jar) else jar
+        jar = self.build.jar()
+        return None if isinstance(jar, Jar) else jar
 
     @property
     def packages(self) -> frozenset[str]:
