@@ -19,6 +19,7 @@ from devserver.errors import (
     TargetUnavailable,
 )
 from devserver.events import Bus, Event, Notice
+from devserver.interfaces import reached
 from devserver.model import Descriptor, Proof, Revision, Severity, Target, TargetState
 from devserver.upm import blame
 from devserver.upm.answers import Failed, Forgotten, Installed
@@ -332,7 +333,8 @@ class Registrar:
                 return
             left = end - time.monotonic()
             if left <= 0 or self._progress.now.unverifiable:
-                raise blame.unconfirmed(self._progress.now, self._limits.confirm)
+                found = await asyncio.to_thread(reached, self.target.url)
+                raise blame.unconfirmed(self._progress.now, self._limits.confirm, found)
             await self._stir(left)
         self._prove()
 

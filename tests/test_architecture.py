@@ -18,6 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "model",
             "redact",
             "addresses",
+            "interfaces",
             "colours",
             "files",
             "git",

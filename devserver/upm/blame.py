@@ -9,18 +9,21 @@ import json
 from urllib.parse import urlsplit
 
 from devserver.errors import NotConfirmed, TargetError, TargetUnavailable
+from devserver.interfaces import Reached
 from devserver.model import Descriptor, Kind
 from devserver.upm.answers import Plugin
 from devserver.upm.attempt import Attempt
 
+DOCKER_BRIDGE = "172.17.0.1"
+"""What Docker gives its bridge, unless it was told otherwise."""
 NOBODY_CAME = "TASK-NOBODY-CAME"
 FETCHED_REFUSED = "TASK-FETCHED-FAILED"
 NO_CALLBACK = "NO-CALLBACK"
 FETCH_FAILED = "TASK-FETCH-FAILED"
 
 
-def refused(attempt: Attempt, error: TargetError, uri: str) -> TargetError:
-    """*error*, with which a task ended, told with what we saw of it."""
+def refused(attempt: Attempt, error: TargetError, uri: str, reached: Reached) -> TargetError:
+    """*error*, with which a task ended, told with what we saw of it, and where we are *reached*."""
     if error.code != FETCH_FAILED:
         if attempt.fetched is not None:
             taken = f"after it fetched {attempt.revision} ({attempt.descriptor.digest[:8]}) from us"
@@ -35,12 +38,12 @@ def refused(attempt: Attempt, error: TargetError, uri: str) -> TargetError:
         )
     return TargetUnavailable(
         f"the task ended in response.exception and nobody fetched {place}",
-        remedy=f"the target cannot reach this address{address_hint(uri)}",
+        remedy=f"the target cannot reach this address{address_hint(uri, reached)}",
         code=NOBODY_CAME,
     )
 
 
-def unconfirmed(attempt: Attempt, limit: float) -> NotConfirmed:
+def unconfirmed(attempt: Attempt, limit: float, reached: Reached) -> NotConfirmed:
     """Why an installed revision is not confirmed, *limit* seconds after it was installed."""
     spec = attempt.descriptor.confirming
     event = spec.event if spec else "callback"
@@ -66,7 +69,7 @@ def unconfirmed(attempt: Attempt, limit: float) -> NotConfirmed:
         )
     return NotConfirmed(
         f"installed, but no {event} callback came to {place} within {limit:g} s",
-        remedy=f"the target has to reach that address{address_hint(place)}",
+        remedy=f"the target has to reach that address{address_hint(place, reached)}",
         code=NO_CALLBACK,
     )
 
@@ -113,18 +116,29 @@ def replaced(target: str, there: Descriptor, plugin: Plugin) -> tuple[str, str, 
     return "DRIFT-REPLACED", reason, "press y (--take-over) to install ours again"
 
 
-def address_hint(uri: str) -> str:
-    """What to try where *uri* means this machine alone: Docker and virtual machines do not."""
+def address_hint(uri: str, reached: Reached) -> str:
+    """What to try where *uri* means this machine alone: Docker and virtual machines do not.
+
+    *reached*: the addresses that were found for it.
+    """
     parts = urlsplit(uri)
     if not _is_loopback(parts.hostname or ""):
         return f": open {parts.scheme}://{parts.netloc}/ from there"
     port = parts.port or 80
+    outward = _flags(reached.outward, port) if reached.outward else ""
+    if reached.far:
+        use = outward or "--host and --public-url with this machine's address on its network"
+        return f", which is itself there: it is another machine, so use {use}"
+    bridge = _flags(reached.bridge or DOCKER_BRIDGE, port)
     return (
-        "; if it runs in Docker, use "
-        f"--host 172.17.0.1 --public-url http://172.17.0.1:{port} (Linux) or "
+        f"; if it runs in Docker, use {bridge} (Linux) or "
         f"--public-url http://host.docker.internal:{port} (Docker Desktop); in a virtual machine, "
-        "the address of this machine on its network"
+        + (outward or "the address of this machine on its network")
     )
+
+
+def _flags(address: str, port: int) -> str:
+    return f"--host {address} --public-url http://{address}:{port}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 
 from devserver.addresses import is_this_machine
 from devserver.errors import TargetError
+from devserver.interfaces import reached
 from devserver.upm import known, probing
 from devserver.upm.answers import ROOT, Plugin
 from devserver.upm.blame import address_hint
@@ -273,9 +274,8 @@ async def _asked(
         yield Check("way back", Level.WARNING, message, "end that, then ask the doctor again")
         yield _takes_as_listed(listed)
         return
-    check = await probing.reach(
-        upm, back.address, back.probe, address_hint(f"{back.address}{probing.NOT_THERE}")
-    )
+    hint = address_hint(back.address, await asyncio.to_thread(reached, upm.url))
+    check = await probing.reach(upm, back.address, back.probe, hint)
     if jars and check.level is Level.FAILURE:  # a JAR is sent, not fetched
         remedy = "nothing, unless you give --install uri"
         yield Check("way back", Level.OK, f"{check.message}; JARs are sent to it", remedy)

@@ -4,9 +4,11 @@ The registrar knows when; a delivery knows how. `ByUri` hands the target our add
 fetched from there is proof. JARs have a delivery of their own (`datacenter`).
 """
 
+import asyncio
 from typing import Protocol
 
 from devserver.errors import TargetError
+from devserver.interfaces import reached
 from devserver.model import Descriptor, Proof
 from devserver.upm import blame
 from devserver.upm.answers import Plugin, Task
@@ -96,7 +98,8 @@ class ByUri:
             raise self._upm.trouble(Call.TASK, Trouble.OLDER, listed=listed, **facts)
 
     async def refused(self, error: TargetError, attempt: Attempt) -> TargetError:
-        return blame.refused(attempt, error, self.source(attempt.descriptor))
+        found = await asyncio.to_thread(reached, self._upm.url)
+        return blame.refused(attempt, error, self.source(attempt.descriptor), found)
 
     def has_arrived(self, plugin: Plugin, attempt: Attempt) -> bool:
         return attempt.fetched is not None and self.is_there(plugin, attempt.descriptor)
