@@ -3,11 +3,12 @@
 import asyncio
 import sys
 
-from bench import datacenter, loop, pages, simulator, validator
+from bench import datacenter, leaving, loop, pages, simulator, validator
 from bench.figures import Figure, table
 
 PARTS = {
     "loop": loop.figures,
+    "leaving": leaving.figures,
     "simulator": simulator.figures,
     "validator": validator.figures,
     "pages": pages.figures,

@@ -118,14 +118,11 @@ async def edits(runs: int) -> tuple[list[float], list[float]]:
     return to_post, to_end
 
 
-async def starts(runs: int) -> list[float]:
+async def start() -> float:
     """Milliseconds from the start of the process to the first install POST."""
-    taken = []
-    for _ in range(runs):
-        async with simulated_host(port=0, profile="connect", install_time=0.0) as host:
-            await host.public_key()
-            with tempfile.TemporaryDirectory() as name:
-                async with peer(host, Path(name)) as started:
-                    await until(posts, host, 0)
-                    taken.append((posts(host)[0] - started) * 1000)
-    return taken
+    async with simulated_host(port=0, profile="connect", install_time=0.0) as host:
+        await host.public_key()
+        with tempfile.TemporaryDirectory() as name:
+            async with peer(host, Path(name)) as started:
+                await until(posts, host, 0)
+                return (posts(host)[0] - started) * 1000

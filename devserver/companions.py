@@ -1,6 +1,6 @@
 """What runs beside the loop: the app behind us, the record of callbacks, the dashboard.
 
-None of it may delay the first registration, so it starts once that request is out.
+None of it may delay the first registration, so it starts once that is through.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from devserver.callbacks import record
 from devserver.callbacks.record import Record, RecordBroken, Recorded
 from devserver.errors import PortInUse
 from devserver.events import Bus, Notice, TargetChanged, Withheld
-from devserver.model import Severity, Target, TargetState
+from devserver.model import Severity, Target
 from devserver.pipeline import Pipeline
 from devserver.publish import Published as Kept
 from devserver.redact import Redactor
@@ -27,16 +27,16 @@ from devserver.settings import Settings
 from devserver.traffic import Traffic
 from devserver.upm.client import Upm
 from devserver.web.listen import open_sockets, serving
-from devserver.web.proxy import Proxy
 
 if TYPE_CHECKING:
     from devserver.app import App
     from devserver.commands import Command, Do
+    from devserver.web.proxy import Proxy
 
 WAITING = 50
 """Commands that may wait; whoever clicks faster is not heard."""
 HEAD_START = 0.6
-"""Seconds that the loop has for itself, where no registration begins."""
+"""Seconds that the first registration has for itself."""
 
 Running = list[tuple[str, Callable[[], Any]]]
 
@@ -59,7 +59,6 @@ class Companions:
         self.urls: dict[str, str] = {}
         """Those of `Started` that are ours."""
         self.backend = self._backend()
-        self.proxy: Proxy | None = None
         self.app: App | None = None
         self._runs = self._unrun = False
         """Whether the app's command is run; whether it is not, though there is one."""
@@ -88,12 +87,6 @@ class Companions:
         stack.callback(self.record.close)
         if self.backend is not None:
             stack.push_async_callback(self.backend.close)
-            self.proxy = Proxy(
-                self.backend,
-                self.traffic.add,
-                public_url=self._settings.public_url,
-                dashboard=self.urls["dashboard"],
-            )
         self._runs = bool(self._settings.command) and trusted
         self._unrun = bool(self._settings.command) and not trusted
         if self._runs:
@@ -115,6 +108,19 @@ class Companions:
             return open_sockets(None, port + 1 if port < 65535 else 0, flag=flag)
         except PortInUse:
             return open_sockets(None, 0, flag=flag)
+
+    def proxy(self) -> "Proxy | None":
+        """The way to the app behind us, where there is one."""
+        if self.backend is None:
+            return None
+        from devserver.web.proxy import Proxy
+
+        return Proxy(
+            self.backend,
+            self.traffic.add,
+            public_url=self._settings.public_url,
+            dashboard=self.urls["dashboard"],
+        )
 
     def furnish(
         self,
@@ -140,7 +146,7 @@ class Companions:
             self._asked.put_nowait(command)
 
     async def _run_errands(self) -> None:
-        await self.let_go_first()
+        await first_registration(self._bus)
         from devserver.errands import Errands
 
         errands = Errands(
@@ -163,7 +169,7 @@ class Companions:
 
     async def _serve_dashboard(self) -> None:
         """Serve the dashboard, once there is time for it; until then browsers wait at the door."""
-        await self.let_go_first()
+        await first_registration(self._bus)
         from devserver import editor
         from devserver.commands import OpenDashboard
         from devserver.web.dashboard.desk import Desk
@@ -193,7 +199,7 @@ class Companions:
 
     async def _probe(self) -> None:
         assert self.backend is not None
-        await self.let_go_first()
+        await first_registration(self._bus)
         from devserver import probe
 
         await probe.run(self._published, self._bus, self.backend, lambda: self._pipeline.shown)
@@ -210,7 +216,7 @@ class Companions:
         return found
 
     async def _run_app(self) -> None:
-        await self.let_go_first()
+        await first_request(self._bus)  # what the target calls may need it
         from devserver.app import App
 
         self.app = App(
@@ -234,21 +240,6 @@ class Companions:
             "look at it, then give --trust (or answer yes on a terminal)",
         )
 
-    async def let_go_first(self) -> None:
-        """Wait until the first registration is on its way, or there will be none soon."""
-        try:
-            async with asyncio.timeout(HEAD_START):
-                with self._bus.reading() as events:
-                    async for event in events:
-                        if isinstance(event, Withheld) or (
-                            isinstance(event, TargetChanged)
-                            and event.state is not TargetState.WAITING
-                            and event.state is not TargetState.REGISTERING
-                        ):
-                            return
-        except TimeoutError:
-            return
-
     def keep(self, recorded: Recorded) -> None:
         self.record.add(recorded)
         self.traffic.stirred()
@@ -258,3 +249,23 @@ class Companions:
 
     def _warn(self, message: str, remedy: str) -> None:
         self._bus.publish(Notice(severity=Severity.WARNING, message=message, remedy=remedy))
+
+
+async def first_request(bus: Bus) -> None:
+    """Wait until the first install request is answered, or there is none to send."""
+    await bus.until(
+        lambda event: (
+            isinstance(event, Withheld) or (isinstance(event, TargetChanged) and event.is_out)
+        ),
+        HEAD_START,
+    )
+
+
+async def first_registration(bus: Bus) -> None:
+    """Wait until the first registration has ended somehow, or there is none to be had."""
+    await bus.until(
+        lambda event: (
+            isinstance(event, Withheld) or (isinstance(event, TargetChanged) and event.is_over)
+        ),
+        HEAD_START,
+    )

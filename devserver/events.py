@@ -111,6 +111,16 @@ class TargetChanged(Event):
     remedy: str | None = None
     retry_in: float | None = None
 
+    @property
+    def is_out(self) -> bool:
+        """Whether the target has answered the request to install, or is sent none for now."""
+        return self.state not in (TargetState.WAITING, TargetState.REGISTERING)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the attempt has ended, one way or the other."""
+        return self.state not in _TRYING and self.state is not TargetState.INSTALLED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestServed(Event):
@@ -332,6 +342,18 @@ class Bus:
             yield
         finally:
             self._listeners.remove(listener)
+
+    async def until(self, wanted: Callable[[Event], bool], within: float) -> bool:
+        """Wait, at most *within* seconds, for an event that is *wanted*; False: none came."""
+        try:
+            async with asyncio.timeout(within):
+                with self.reading() as events:
+                    async for event in events:
+                        if wanted(event):
+                            return True
+        except TimeoutError:
+            pass
+        return False
 
     def close(self) -> None:
         """End every reader once it has read what is there."""

@@ -16,7 +16,17 @@ from devserver.descriptor.diff import diff, impact
 from devserver.descriptor.document import Point
 from devserver.descriptor.examine import Examined
 from devserver.descriptor.judge import Placer
-from devserver.events import Bus, Changed, Checked, Notice, Published, Rendered, Withheld
+from devserver.events import (
+    Bus,
+    Changed,
+    Checked,
+    Event,
+    Notice,
+    Published,
+    Rendered,
+    TargetChanged,
+    Withheld,
+)
 from devserver.model import Descriptor, Diagnostic, Revision, Severity, digest_of
 from devserver.publish import Published as Kept
 from devserver.reading import Shown, Variables, read, texts
@@ -28,8 +38,8 @@ QUIET_SECONDS = 0.075
 SETTLE_STEP = 0.01
 SETTLE_LIMIT = 2.0
 """Files that are never quiet, or a stale index.lock of git, are not waited for any longer."""
-WARNINGS_AFTER = 0.01
-"""Seconds by which the install requests of this look are out."""
+OUT_SECONDS = 0.1
+"""Within which an install request of this look is out, or waits for what is not ours to hurry."""
 
 
 class Mailbox(Protocol):
@@ -226,9 +236,9 @@ class Pipeline:
                     impact=impact(newest.first, revision.first).value if newest else None,
                 )
             )
-        # The rest of the rules, and a second rendering to place what they find: not before the
-        # installs are on their way.
-        await asyncio.sleep(WARNINGS_AFTER)
+        # The rest of the rules, and a second rendering to place what they find: not before an
+        # install is on its way.
+        await self._bus.until(lambda event: _is_out(event, revision), OUT_SECONDS)
         if warnings := outcome.warnings():
             self._tell_checked(revision.name, warnings)
 
@@ -245,6 +255,11 @@ class Pipeline:
                 diagnostics=diagnostics,
             )
         )
+
+
+def _is_out(event: Event, revision: Revision) -> bool:
+    """Whether a target has answered the request to install *revision*, or is sent none."""
+    return isinstance(event, TargetChanged) and event.revision == revision.name and event.is_out
 
 
 def _digests(descriptors: Mapping[str, Descriptor]) -> dict[str, str]:

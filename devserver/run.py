@@ -6,6 +6,9 @@ Shutdown, in this order (a signal cancels the main task, nothing more):
 2. Each registrar retires, all at once: an install under way is awaited as long as the target
    answers, the app is unregistered unless it is to be kept. The public port still answers
    meanwhile, since a host in the middle of an install asks it, and tells the app that it is gone.
+   A target that leaves one question
+   unanswered for a second is given up, so that with any number of targets that hang, and browsers
+   that look on, the whole takes no more than 1.5 s (`make bench`: leaving).
 3. The ports close, then the embedded simulator, then the connections.
 4. `stopped` is published: the last event, with what stays installed.
 
@@ -25,13 +28,13 @@ import aiohttp
 
 from devserver import farewell, variables
 from devserver.addresses import is_this_machine
-from devserver.callbacks.verifier import Verifier
 from devserver.companions import Companions, Running
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
 from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
 from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
+from devserver.port import PublicPort
 from devserver.publish import Artifacts
 from devserver.publish import Published as Kept
 from devserver.reading import Variables
@@ -46,10 +49,7 @@ from devserver.upm.delivery import Delivery
 from devserver.upm.journal import Journal
 from devserver.upm.wire import connections
 from devserver.watch import WATCHER
-from devserver.web.hosts import names_of
-from devserver.web.listen import open_sockets, serving
-from devserver.web.public import Site, public_app
-from devserver.web.receive import receiver
+from devserver.web.listen import open_sockets
 
 if TYPE_CHECKING:
     from devserver.commands import Do
@@ -119,6 +119,7 @@ class Serve:
         self._kept = Kept()
         self._registrars: list[Registrar] = []
         self._pipeline: Pipeline | None = None
+        self._port: PublicPort | None = None
 
     def frames(self, diagnostics: tuple[Diagnostic, ...], *, colour: bool) -> str:
         """The diagnostics, each with the line of source it speaks of."""
@@ -229,10 +230,17 @@ class Serve:
         beside = None if self._alone else Companions(settings, self.bus, targets)
         if beside is not None:
             beside.open(stack, port, trusted=self._trusted)
-        verifier = Verifier(upms, beside.record if beside else None)
-        hosts = names_of(settings.public_url, settings.host, *settings.allowed_hosts)
-        app = public_app(self._site(verifier, base_url, beside), hosts)
-        await stack.enter_async_context(serving(app, sockets))
+        self._port = PublicPort(
+            settings,
+            sockets,
+            base_url=base_url,
+            bus=self.bus,
+            published=self._kept,
+            artifacts=self._artifacts,
+            upms=upms,
+            beside=beside,
+        )
+        stack.push_async_callback(self._port.close)
         urls = {"descriptor": base_url + DESCRIPTOR_PATH, **(beside.urls if beside else {})}
         if beside is not None and beside.backend is not None:
             urls["app"] = f"{base_url}/"
@@ -247,7 +255,7 @@ class Serve:
         self._warn_of_exposure()
         running: list[tuple[str, Callable[[], Any]]] = [("pipeline", self._pipeline.run)]
         running += [(f"registrar {each.target.name}", each.run) for each in self._registrars]
-        running.append(("callback keys", partial(self._prepare, verifier)))
+        running.append(("public port", self._port.run))
         if self._renew is not None:
             renewal = Renewal(self.bus, settings.root, self._registrars, self._renew)
             running.append(("credentials", renewal.run))
@@ -265,20 +273,6 @@ class Serve:
             )
             running += beside.running()
         return [*running, *self.also]
-
-    def _site(self, verifier: Verifier, base_url: str, beside: Companions | None) -> Site:
-        """What the public port serves: all that is ours, and the app where there is one."""
-        if beside is None:
-            return Site(
-                self._kept,
-                self.bus,
-                receiver(verifier, self.bus, base_url),
-                artifacts=self._artifacts,
-            )
-        receive = receiver(verifier, self.bus, base_url, backend=beside.backend, keep=beside.keep)
-        return Site(
-            self._kept, self.bus, receive, beside.proxy, beside.traffic.add, self._artifacts
-        )
 
     def _delivery(self, upm: Upm, where: Where) -> Delivery:
         """How revisions get into a target: by our address, or inside the plugin's JAR."""
@@ -328,7 +322,11 @@ class Serve:
 
     def _warn_of_exposure(self) -> None:
         host = self._settings.host
-        if host is not None and not names_of(host) & {"localhost", "127.0.0.1", "::1"}:
+        if host is None:
+            return
+        from devserver.web.hosts import names_of
+
+        if not names_of(host) & {"localhost", "127.0.0.1", "::1"}:
             self.bus.publish(
                 Notice(
                     severity=Severity.WARNING,
@@ -336,14 +334,6 @@ class Serve:
                     remedy="leave --host out to serve this machine alone",
                 )
             )
-
-    async def _prepare(self, verifier: Verifier) -> None:
-        """Get ready for the first callback as soon as the first install request is out."""
-        with self.bus.reading() as events:
-            async for event in events:
-                if isinstance(event, TargetChanged) and event.state is TargetState.ACCEPTED:
-                    break
-        await verifier.prepare()
 
     async def _check_public_url(self) -> None:
         """Fetch the first good revision through our own public URL, once."""
@@ -366,6 +356,8 @@ class Serve:
             self.bus.publish(
                 Notice(severity=Severity.INFO, message="stopping; Ctrl-C again leaves at once")
             )
+        if self._port is not None:
+            await self._port.answer()
         async with farewell.awaited(self.bus, self._kept), asyncio.TaskGroup() as tasks:
             for each in self._registrars:
                 retiring = each.retire(SILENCE_SECONDS, patience=self._patience)

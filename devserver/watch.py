@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
 WATCHER = "inotify" if sys.platform == "linux" else "watchfiles"
@@ -58,6 +59,8 @@ if sys.platform == "linux":
 
     async def _changes(watched: frozenset[Path], tick: float) -> AsyncIterator[None]:
         """Yield at once, after changes directly in *watched*, and each *tick* seconds."""
+        # It asks ldconfig where the C library is: nobody waits for that.
+        await asyncio.to_thread(import_module, "asyncinotify")
         from asyncinotify import Inotify, Mask
 
         mask = (

@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"registrar", "renewal", "pipeline", "farewell"}),
     frozenset({"web", "terminal", "simulator"}),
-    frozenset({"companions", "errands", "run"}),
+    frozenset({"companions", "errands", "port", "run"}),
     frozenset({"cli", "__main__"}),
 )
 """Lowest first: a part imports from its own layer and from those before it."""
@@ -128,3 +128,30 @@ def test_validate_never_imports_the_network(tmp_path: Path) -> None:
     file = tmp_path / "atlassian-plugin.xml"
     file.write_text('<atlassian-plugin key="a.b" name="N" plugins-version="2"/>', encoding="utf-8")
     assert not loaded_by("validate", str(file)) & {"aiohttp", "watchfiles", "cryptography"}
+
+
+def test_what_is_imported_beside_aiohttp_needs_nothing_of_it() -> None:
+    """Two threads that want the same half-imported package would wait for one another."""
+    program = (
+        "import sys\n"
+        "from importlib import import_module\n"
+        "from devserver.cli.serve import WITHOUT_AIOHTTP\n"
+        "for each in WITHOUT_AIOHTTP:\n    import_module(each)\n"
+        "print(*sys.modules)"
+    )
+    assert "aiohttp" not in modules_of(program)
+
+
+def test_serve_opens_its_ports_before_it_loads_what_answers_there() -> None:
+    """What only a caller needs is loaded once the first install request is out."""
+    program = "import sys\nimport devserver.cli.serve, devserver.run\nprint(*sys.modules)"
+    later = {"aiohttp.web", "cryptography", "oauthlib", "jwt", "asyncinotify", "watchfiles"}
+    assert not modules_of(program) & later
+
+
+def modules_of(program: str) -> set[str]:
+    """What a process that runs *program* prints."""
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(run.stdout.split())

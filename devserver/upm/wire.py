@@ -72,11 +72,9 @@ async def connections() -> AsyncIterator[aiohttp.ClientSession]:
 
     Cookies are kept per target, not here: cookies know no port, and two products on localhost would
     take each other's session away. Nor is `trust_env` used: aiohttp would look into netrc on every
-    request, and refuse ours where it finds an entry. What the system trusts is trusted, or what
-    SSL_CERT_FILE says.
+    request, and refuse ours where it finds an entry. Whom to trust is each target's own (`Wire`).
     """
-    context = ssl.create_default_context()
-    connector = aiohttp.TCPConnector(limit=POOL, ssl=context, keepalive_timeout=120.0)
+    connector = aiohttp.TCPConnector(limit=POOL, keepalive_timeout=120.0)
     async with aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -106,7 +104,9 @@ class Wire:
         self.limit = limit
         self.is_cloud = is_cloud(target.url)
         """Nothing is ever sent there: it has refused private installs since March 2026 (§6.3)."""
-        self._trusted: dict[str, Any] = {"ssl": _trusting(target)} if target.ca_file else {}
+        # What the system trusts, read once and only where it is needed: that takes 20 ms.
+        https = self.base.scheme == "https"
+        self._trusted: dict[str, Any] = {"ssl": _trust(target)} if https else {}
         self._proxy = _proxy(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
         """Hears of each exchange."""
@@ -119,7 +119,7 @@ class Wire:
 
     async def shake_hands(self) -> None:
         """Open a TLS connection to the target's port, and close it. Raises TargetError."""
-        await self._knock(self._trusted.get("ssl") or ssl.create_default_context())
+        await self._knock(self._trusted.get("ssl") or _trust(self.target))
 
     async def _knock(self, tls: ssl.SSLContext | None) -> None:
         self._bar(Call.STATUS)
@@ -289,9 +289,15 @@ class Wire:
             raise told from error
 
 
-def _trusting(target: Target) -> ssl.SSLContext:
-    """Trust in the target's own authority beside the system's. Raises UsageError."""
+def _trust(target: Target) -> ssl.SSLContext:
+    """Trust in what the system trusts (or SSL_CERT_FILE), and in the target's own `ca_file`.
+
+    Raises:
+        UsageError: that file cannot be read, or is none.
+    """
     context = ssl.create_default_context()
+    if not target.ca_file:
+        return context
     try:
         context.load_verify_locations(target.ca_file)
     except OSError as error:  # ssl.SSLError is one

@@ -5,12 +5,15 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
-from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from devserver.backend import HEADER_LIMIT
 from devserver.errors import CannotStart, PortInUse
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 LOOPBACK = ("127.0.0.1", "::1")
 SHUTDOWN_SECONDS = 0.5
@@ -104,8 +107,10 @@ _LOG.addFilter(_is_ours)
 
 
 @asynccontextmanager
-async def serving(app: web.Application, sockets: list[socket.socket]) -> AsyncIterator[int]:
+async def serving(app: "web.Application", sockets: list[socket.socket]) -> AsyncIterator[int]:
     """Serve *app* on *sockets* while the block runs; yields the port number."""
+    from aiohttp import web
+
     runner = web.AppRunner(
         app,
         access_log=None,

@@ -1,0 +1,92 @@
+"""The public port of one run: callers may knock from the start, and are answered in a moment.
+
+The sockets listen before anything else is done. What answers (the web half of aiohttp, the
+verifying of callbacks) is loaded while the target is busy with the first install request, since
+until then there is nothing to be asked for.
+"""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from socket import socket
+from typing import TYPE_CHECKING
+
+from devserver.companions import Companions, first_request
+from devserver.events import Bus, TargetChanged
+from devserver.model import TargetState
+from devserver.publish import Artifacts, Published
+from devserver.settings import Settings
+from devserver.upm.client import Upm
+
+if TYPE_CHECKING:
+    from devserver.callbacks.verifier import Verifier
+
+
+class PublicPort:
+    """Answers on *sockets* with what is *published*, for targets that were told *base_url*.
+
+    *beside* has the app behind us and keeps what came; None: there is neither.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sockets: list[socket],
+        *,
+        base_url: str,
+        bus: Bus,
+        published: Published,
+        artifacts: Artifacts,
+        upms: Mapping[str, Upm],
+        beside: Companions | None,
+    ) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._base_url = base_url
+        self._bus = bus
+        self._published = published
+        self._artifacts = artifacts
+        self._upms = upms
+        self._beside = beside
+        self._verifier: Verifier | None = None
+        self._open = AsyncExitStack()
+
+    async def run(self) -> None:
+        """Answer, once the first install request is out; then get ready for its callback."""
+        with self._bus.reading() as events:
+            await first_request(self._bus)
+            verifier = await self.answer()
+            async for event in events:
+                if isinstance(event, TargetChanged) and event.state is TargetState.ACCEPTED:
+                    break
+        await verifier.prepare()
+
+    async def answer(self) -> "Verifier":
+        """Answer from now on, until `close`; gives who verifies what is called."""
+        if self._verifier is not None:
+            return self._verifier
+        from devserver.callbacks.verifier import Verifier
+        from devserver.web.hosts import names_of
+        from devserver.web.listen import serving
+        from devserver.web.public import Site, public_app
+        from devserver.web.receive import receiver
+
+        beside, settings = self._beside, self._settings
+        verifier = Verifier(self._upms, beside.record if beside else None)
+        receive = receiver(
+            verifier,
+            self._bus,
+            self._base_url,
+            backend=beside.backend if beside else None,
+            keep=beside.keep if beside else None,
+        )
+        site = Site(self._published, self._bus, receive, artifacts=self._artifacts)
+        if beside is not None:
+            site = replace(site, proxy=beside.proxy(), tell=beside.traffic.add)
+        hosts = names_of(settings.public_url, settings.host, *settings.allowed_hosts)
+        await self._open.enter_async_context(serving(public_app(site, hosts), self._sockets))
+        self._verifier = verifier
+        return verifier
+
+    async def close(self) -> None:
+        await self._open.aclose()
