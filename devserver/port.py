@@ -5,6 +5,7 @@ verifying of callbacks) is loaded while the target is busy with the first instal
 until then there is nothing to be asked for.
 """
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -48,7 +49,7 @@ class PublicPort:
         self._artifacts = artifacts
         self._upms = upms
         self._beside = beside
-        self._verifier: Verifier | None = None
+        self._opening: asyncio.Task[Verifier] | None = None
         self._open = AsyncExitStack()
 
     async def run(self) -> None:
@@ -62,9 +63,16 @@ class PublicPort:
         await verifier.prepare()
 
     async def answer(self) -> "Verifier":
-        """Answer from now on, until `close`; gives who verifies what is called."""
-        if self._verifier is not None:
-            return self._verifier
+        """Answer from now on, until `close`; gives who verifies what is called.
+
+        A port that is half open is opened all the same when whoever asked for it is cancelled: a
+        host that is about to install what we serve must find it until the end.
+        """
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._answer(), name="opening the public port")
+        return await asyncio.shield(self._opening)
+
+    async def _answer(self) -> "Verifier":
         from devserver.callbacks.verifier import Verifier
         from devserver.web.hosts import names_of
         from devserver.web.listen import serving
@@ -85,8 +93,9 @@ class PublicPort:
             site = replace(site, proxy=beside.proxy(), tell=beside.traffic.add)
         hosts = names_of(settings.public_url, settings.host, *settings.allowed_hosts)
         await self._open.enter_async_context(serving(public_app(site, hosts), self._sockets))
-        self._verifier = verifier
         return verifier
 
     async def close(self) -> None:
+        if self._opening is not None:
+            await asyncio.wait((self._opening,))
         await self._open.aclose()
