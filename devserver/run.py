@@ -6,9 +6,9 @@ Shutdown, in this order (a signal cancels the main task, nothing more):
 2. Each registrar retires, all at once: an install under way is awaited as long as the target
    answers, the app is unregistered unless it is to be kept. The public port still answers
    meanwhile, since a host in the middle of an install asks it, and tells the app that it is gone.
-   A target that leaves one question
-   unanswered for a second is given up, so that with any number of targets that hang, and browsers
-   that look on, the whole takes no more than 1.5 s (`make bench`: leaving).
+   A target that leaves one question unanswered for a second is given up, so that with any number
+   of targets that hang, and browsers that look on, the whole takes no more than 1.5 s
+   (`make bench`: leaving).
 3. The ports close, then the embedded simulator, then the connections.
 4. `stopped` is published: the last event, with what stays installed.
 
