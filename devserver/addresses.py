@@ -15,7 +15,8 @@ _PORTS = {"http": 80, "https": 443}
 _CLOUD = re.compile(r"(?:^|\.)(?:atlassian\.net|jira\.com|jira-dev\.com)$")
 
 _BELOW_THE_BASE = (
-    r"(?i)/(?:plugins/servlet|rest|secure|browse|display|pages|login|dashboard"
+    r"(?i)/(?:plugins/servlet|rest|secure|browse|display|pages|spaces|projects|issues|login"
+    r"|dashboard"
     r"|[^/]+\.(?:jspa|jsp|action|vm))(?:/|$)"
 )
 """Where a product's own pages begin, in the paths that people copy from a browser."""
