@@ -49,6 +49,7 @@ class Trouble(StrEnum):
     CERTIFICATE = "certificate"
     TLS = "tls"
     PROXY = "proxy"
+    PROXY_KIND = "proxy-kind"
     NOT_HTTP = "not-http"
     CLOUD = "cloud"
     NO_TOKEN = "no-token"
@@ -274,6 +275,7 @@ _IN_GENERAL = {
     "user": "the user",
     "secret": "password or token",
     "moved": "another address",
+    "proxy": "PROXY",
     "status": "STATUS",
     "call": "request",
     "uri": "the descriptor's address",

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -172,6 +173,8 @@ class Wire:
         where no answer came, AnswerLost where the request may have arrived nevertheless.
         """
         self._bar(call)
+        if self.proxy is not None and self.proxy.scheme not in ("http", "https"):
+            raise self.explained(Refusal(call=call, trouble=Trouble.PROXY_KIND))
         base = self.base.origin() if at_root else self.base
         url = URL(str(base).rstrip("/") + path, encoded=True)
         if query:
@@ -274,6 +277,7 @@ class Wire:
             "secret": self.credentials.proof,
             "host": self.base.host or "",
             "port": str(self.base.port or ""),
+            "proxy": str(self.proxy or "none"),
         }
 
     @contextmanager
@@ -360,7 +364,7 @@ def _proxy(base: URL, environ: Mapping[str, str]) -> dict[str, Any]:
         if name.lower().endswith("_proxy") and value
     }
     proxy = named.get(base.scheme) or named.get("all")
-    if not proxy or _excepted(base.host or "", named.get("no", "")):
+    if not proxy or _is_loopback(base.host or "") or _excepted(base, named.get("no", "")):
         return {}
     url = URL(proxy if "://" in proxy else f"http://{proxy}")
     arguments: dict[str, Any] = {"proxy": url.with_user(None)}
@@ -370,10 +374,35 @@ def _proxy(base: URL, environ: Mapping[str, str]) -> dict[str, Any]:
     return arguments
 
 
-def _excepted(host: str, no_proxy: str) -> bool:
-    """Whether NO_PROXY names *host*: by itself, by a domain above it, or with `*`."""
-    names = (each.strip().lstrip(".").lower() for each in no_proxy.split(","))
-    return any(name in ("*", host) or host.endswith(f".{name}") for name in names if name)
+def _excepted(base: URL, no_proxy: str) -> bool:
+    """Whether NO_PROXY names the host: by itself, a domain above it, its network, or with `*`.
+
+    With a port it means that port alone.
+    """
+    host = base.host or ""
+    for each in no_proxy.split(","):
+        name, _, port = each.strip().lower().removeprefix("*.").lstrip(".").partition(":")
+        if port and port != str(base.port):
+            continue
+        if name in ("*", host) or (name and host.endswith(f".{name}")) or _within(host, name):
+            return True
+    return False
+
+
+def _within(host: str, network: str) -> bool:
+    """Whether *host* is an address in *network* (`10.0.0.0/8`)."""
+    try:
+        return "/" in network and ip_address(host) in ip_network(network, strict=False)
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    """No proxy leads to this very machine: whoever sets one for the web means no localhost."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _basic_secrets(header: str) -> tuple[str, ...]:

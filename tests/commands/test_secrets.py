@@ -67,6 +67,8 @@ async def outputs(
 def planted(where: str, url: str, project: Path, home: Path) -> dict[str, str]:
     """Put the secret there, and give the environment for it."""
     settings = project / "upm-dev.toml"
+    if where == "proxy":  # no proxy is for a loopback address
+        url = url.replace("127.0.0.1", "jira.localhost")
     settings.write_text(
         '[app]\nvariables = { version = "1.0" }\n'
         f'[targets.jira]\nurl = "{url}"\n'

@@ -113,8 +113,8 @@ CHANGES = [row for row in causes.table() if row.code.startswith("CHANGE")]
 SEPARATE = {
     "CLOUD-PRIVATE-INSTALL", "NET-CONNECTION-REFUSED", "NET-UNKNOWN-HOST", "NET-UNREACHABLE",
     "NET-TIMEOUT", "NET-RESET", "NET-CUT", "NET-TLS", "NET-PROXY", "NET-PROXY-LOGIN-TLS",
-    "NET-NOT-HTTP", "UPM200-NO-TOKEN", "UPM200-NOT-UPM", "UPM404-NOT-FOUND", "UPM403-TOKEN",
-    "UPM415-MEDIA-TYPE", "TASK-OLDER-VERSION", "TASK-OTHER-KEY", "TASK-ENDLESS",
+    "NET-NOT-HTTP", "NET-PROXY-KIND", "UPM200-NO-TOKEN", "UPM200-NOT-UPM", "UPM404-NOT-FOUND",
+    "UPM403-TOKEN", "UPM415-MEDIA-TYPE", "TASK-OLDER-VERSION", "TASK-OTHER-KEY", "TASK-ENDLESS",
     "NET-CERTIFICATE-SELF-SIGNED", "NET-CERTIFICATE-NAME", "NET-CERTIFICATE-EXPIRED",
     "NET-CERTIFICATE", "TASK-FETCH-FAILED",
 }  # fmt: skip
@@ -489,6 +489,7 @@ async def test_https_where_http_is_spoken() -> None:
         ("NET-PROXY", "https", answer(503)),
         ("NET-PROXY-LOGIN", "http", answer(407)),
         ("NET-PROXY-LOGIN-TLS", "https", answer(407)),
+        ("NET-PROXY-KIND", "all", answer(200)),
     ],
 )
 async def test_proxies_that_do_not_help(
@@ -498,13 +499,14 @@ async def test_proxies_that_do_not_help(
     row = ROWS[code]
     async with scripted(last=reply) as proxy:
         port = 1 if reply is None else proxy.port
-        monkeypatch.setenv(f"{scheme.upper()}_PROXY", f"http://127.0.0.1:{port}")
+        address = f"{'socks5' if scheme == 'all' else 'http'}://127.0.0.1:{port}"
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", address)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        url = f"{scheme}://jira.localhost:2990/jira"
+        url = f"{'https' if scheme == 'https' else 'http'}://jira.localhost:2990/jira"
         event = await told_of(url, STATES[row.next])
 
-    more = {"detail": between(event, row)} if row.trouble and row.next is Next.RETRY else {}
-    assert_told(event, row, url, **more)
+    more = {"detail": between(event, row)} if "{detail}" in row.sentence else {}
+    assert_told(event, row, url, proxy=address, **more)
     assert_next(event, row)
 
 

@@ -99,7 +99,7 @@ async def test_two_targets_share_no_cookie() -> None:
 
 
 async def test_credentials_go_to_no_other_host() -> None:
-    """Neither the redirect of a task, nor one of any other request, is followed to where it says."""
+    """Neither the redirect of a task, nor any other, is followed to where it says."""
     task = answer(202, '{"links":{"self":"/jira/rest/plugins/1.0/pending/1"}}')
     app = answer(200, json.dumps({"key": KEY, "version": "1.0"}))
     async with scripted(last=app) as stranger:

@@ -36,6 +36,8 @@ URL = "http://jira.localhost:2990/jira"
         ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "other, .localhost"}, None),
         ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "*"}, None),
         ({"HTTP_PROXY": "", "NO_PROXY": "x"}, None),
+        ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "*.localhost:2990"}, None),
+        ({"HTTP_PROXY": "http://p:1", "NO_PROXY": "jira.localhost:80"}, "http://p:1"),
     ],
 )
 async def test_proxies(environ: dict[str, str], proxy: str | None) -> None:
@@ -46,6 +48,26 @@ async def test_proxies(environ: dict[str, str], proxy: str | None) -> None:
         found = Wire(session, target, who, environ=environ).proxy
 
     assert (str(found).rstrip("/") if found else None) == proxy
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "is_used"),
+    [
+        ("http://localhost:2990/jira", "", False),
+        ("http://127.0.0.1:2990/jira", "", False),
+        ("http://[::1]:2990/jira", "", False),
+        ("https://10.1.2.3/jira", "", True),
+        ("https://10.1.2.3/jira", "10.0.0.0/8", False),
+        ("https://10.1.2.3/jira", "11.0.0.0/8, 10.1.2.3/x", True),
+    ],
+)
+async def test_whom_no_proxy_is_for(url: str, no_proxy: str, is_used: bool) -> None:
+    """This machine never, whatever the environment says; networks that are excepted."""
+    environ = {"ALL_PROXY": "http://proxy:3128", "NO_PROXY": no_proxy}
+    target = Target(name="jira", url=url)
+    who = Credentials(origin=url.removesuffix("/jira"), user="admin", secret="x")
+    async with connections() as session:
+        assert (Wire(session, target, who, environ=environ).proxy is not None) is is_used
 
 
 async def test_a_body_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
