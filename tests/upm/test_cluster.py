@@ -42,8 +42,8 @@ class Cluster:
         path, _, query = request.path.partition("?")
         match request.method, path.removeprefix(f"{ROOT}/"):
             case ("GET" | "HEAD") as method, "":
-                body = b"" if method == "HEAD" else b'{"plugins":[]}'
-                return answer(200, body, upm_token=f"-{node}", **more)
+                listed = "" if method == "HEAD" else '{"plugins":[]}'
+                return answer(200, listed, upm_token=f"-{node}", **more)
             case "POST", "":
                 if f"token=-{node}" not in query:
                     body = '{"errorMessage":"invalid token","subCode":"upm.error.invalid.token"}'
