@@ -19,7 +19,7 @@ from devserver.datacenter.plugin import Packed, Plugin
 from devserver.datacenter.versions import is_older
 from devserver.descriptor.archive import Archive, parse
 from devserver.descriptor.jar import DESCRIPTOR
-from devserver.descriptor.mark import mark, mark_in, marked
+from devserver.descriptor.mark import mark, mark_in, marked, proves
 from devserver.descriptor.patch import Pieces, patched
 from devserver.errors import NotConfirmed, TargetError, TargetRefused, TargetUnavailable
 from devserver.events import Bus, HostLogged, Notice
@@ -216,7 +216,7 @@ class ByJar:
     def is_there(self, plugin: Listed, descriptor: Descriptor) -> bool:
         if self._blind:
             return plugin.version == descriptor.version
-        return descriptor.digest[:12] in (mark_in(plugin.description) or "")
+        return proves(plugin.description, descriptor.digest)
 
     # -- putting back -----------------------------------------------------------------------------
 

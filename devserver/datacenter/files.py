@@ -1,5 +1,6 @@
 """What lies in a plugin project, found anew at each look: sources, classes, JARs. Bounded."""
 
+import glob
 import os
 import re
 from collections.abc import Iterator
@@ -77,7 +78,9 @@ def folders(folder: Path) -> Iterator[Path]:
 def jars(root: Path, module: Path, pattern: str | None) -> list[File]:
     """The JARs that may be the plugin's, newest first; *pattern* is the user's word for them."""
     if pattern is not None:
-        found = [*root.glob(pattern)]
+        # Path.glob raises for patterns that it does not like.
+        named = glob.iglob(pattern, root_dir=root, recursive=True)  # noqa: PTH207
+        found = [root / each for each in named]
         if any(each in pattern for each in "*?["):
             found = [each for each in found if not NO_PLUGIN.search(each.name)]
     else:

@@ -256,9 +256,12 @@ class Plugin:
             told.append(warning("B012", words, f"{self._prefix()}{maven.POM}", "mend it"))
         text = descriptor.body.decode("utf-8", "replace")
         if names := [each for each in placeholders.unknown(text, properties) if "." in each]:
-            words = f"${{{'}, ${'.join(names)}}} stays as it is: neither pom.xml nor the JAR says"
-            absent = f" (its parent {pom.absent[0]} is not on disk)" if pom and pom.absent else ""
-            fix = f"add <{names[0]}> to <properties> in pom.xml{absent}"
+            known = "neither pom.xml nor the JAR says what that is"
+            absent = (
+                f", and the parent {pom.absent[0]} is not on disk" if pom and pom.absent else ""
+            )
+            words = f"${{{'}, ${'.join(names)}}} goes to the product as it stands: {known}{absent}"
+            fix = f"add <{names[0]}> to <properties> in pom.xml"
             told.append(warning("B008", words, self.descriptor, fix))
         return told
 

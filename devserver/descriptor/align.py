@@ -4,7 +4,7 @@ The source has changed since, so the two are laid side by side by module and ele
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from devserver.descriptor.document import Element
 from devserver.descriptor.placeholders import PROPERTY
@@ -28,25 +28,35 @@ def _pairs(source: Element, built: Element) -> Iterator[tuple[str, str]]:
     for name, value in source.attributes.items():
         if name in built.attributes:
             yield value, built.attributes[name]
-    partners = {_identity(each, index): each for each, index in _counted(built)}
-    for each, index in _counted(source):
-        partner = partners.get(_identity(each, index))
+    for each, partner in _partners(source.children, built.children):
+        yield from _pairs(each, partner)
+
+
+def _partners(
+    source: Iterable[Element], built: Iterable[Element]
+) -> Iterator[tuple[Element, Element]]:
+    """The children that are the same ones: by key or name, else by their order among their like.
+
+    That tells nothing where there are more of them on one side.
+    """
+    named = {(each.tag, name): each for each in built if (name := _name(each))}
+    taken: set[int] = set()
+    others: dict[str, list[Element]] = {}
+    for each in source:
+        partner = named.get((each.tag, _name(each)))
         if partner is not None:
-            yield from _pairs(each, partner)
+            taken.add(id(partner))
+            yield each, partner
+        elif "${" in _name(each) or not _name(each):
+            others.setdefault(each.tag, []).append(each)
+    for tag, left in others.items():
+        free = [each for each in built if each.tag == tag and id(each) not in taken]
+        if len(free) == len(left):
+            yield from zip(left, free, strict=True)
 
 
-def _counted(element: Element) -> Iterator[tuple[Element, int]]:
-    """The children, each with how many of its tag came before it."""
-    seen: dict[str, int] = {}
-    for child in element.children:
-        yield child, seen.get(child.tag, 0)
-        seen[child.tag] = seen.get(child.tag, 0) + 1
-
-
-def _identity(element: Element, index: int) -> tuple[str, str]:
-    """What makes two elements the same one: the key, a name, or else the place among its like."""
-    name = element.key or element.get("name")
-    return (element.tag, name if name and "${" not in name else str(index))
+def _name(element: Element) -> str:
+    return element.key or element.get("name")
 
 
 def _learnt(written: str, came_out: str) -> Iterator[tuple[str, str]]:

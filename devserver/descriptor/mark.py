@@ -25,6 +25,12 @@ def mark_in(description: str) -> str | None:
     return found[0] if found else None
 
 
+def proves(description: str, digest: str) -> bool:
+    """Whether a host whose description of the plugin is this runs the revision of that *digest*."""
+    found = _MARK.search(description)
+    return found is not None and found[1].endswith(f" {digest[:12]}")
+
+
 def marked(body: bytes, mark: str, version: str | None = None) -> bytes:
     """The descriptor *body*, well-formed, with *mark* in its description and that *version*."""
     text, _ = decode(body, xml=True)

@@ -182,13 +182,21 @@ def test_the_mark_in_other_encodings_and_with_another_version() -> None:
 
 
 SOURCE = """\
-<p key="${k}"><plugin-info><version>${v}</version><description>${d} (${v})</description>
-</plugin-info><m key="a" class="x.${c}"/><m key="b" name="${n}${v}"/><m key="${o}-x" name="1"/>
-<m key="${o}-y"/></p>
+<p key="${k}">
+  <plugin-info>
+    <vendor name="${w}"/><version>${v}</version><description>${d} (${v})</description>
+  </plugin-info>
+  <m key="a" class="x.${c}"/><m key="b" name="${n}${v}"/>
+  <m key="${o}-x" name="1"/><m key="${o}-y"/>
+</p>
 """
 CAME_OUT = """\
-<p key="com.acme"><plugin-info><version>1.0</version><description>Says (1.0)</description>
-</plugin-info><m key="b" name="q1.0"/><m key="new"/><m key="a" class="x.Y"/></p>
+<p key="com.acme">
+  <plugin-info>
+    <vendor name="Acme"/><version>1.0</version><description>Says (1.0)</description>
+  </plugin-info>
+  <m key="b" name="q1.0"/><m key="new"/><m key="a" class="x.Y"/>
+</p>
 """
 
 
@@ -198,7 +206,7 @@ def test_what_maven_put_in_is_read_off() -> None:
     assert source is not None
     assert came_out is not None
     found = align.recovered(source, came_out)
-    assert found == {"k": "com.acme", "v": "1.0", "d": "Says", "c": "Y"}
+    assert found == {"k": "com.acme", "v": "1.0", "d": "Says", "c": "Y", "w": "Acme"}
 
 
 @pytest.mark.parametrize(

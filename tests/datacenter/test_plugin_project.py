@@ -141,6 +141,13 @@ def test_no_jar_and_two(project: PluginProject) -> None:
     assert "[app] jar" in opened.error().fix
 
 
+@pytest.mark.parametrize("pattern", ["**x", "target/[", "target", "nope/*.jar"])
+def test_a_word_for_the_jar_that_names_none(project: PluginProject, pattern: str) -> None:
+    """Whatever the settings say: there is no such JAR, and nothing breaks."""
+    project.build()
+    assert Opened(project.root, jar=pattern).error().code == "B001"
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
