@@ -55,7 +55,7 @@ def read(
         )
         if not isinstance(result, Wanted):
             if along is not None:
-                result = along.judged(snapshot, result)
+                result = along.judged(result)
             return Reading(snapshot=snapshot, examined=result, errors=result.errors)
         sources.want(result.names)
         snapshot = sources.look()

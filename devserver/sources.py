@@ -61,11 +61,8 @@ class Snapshot:
 class Along(Protocol):
     """What belongs to a descriptor beside its own files, and judges it together with them."""
 
-    def names(self) -> Iterable[str]:
-        """Files to read at each look, where they are there."""
-
     def stamps(self) -> Mapping[str, str]:
-        """Files that are too large for that."""
+        """Its files by name: what tells one content from another."""
 
     def folders(self) -> Iterable[Path]:
         """Folders to watch for all of these."""
@@ -76,7 +73,7 @@ class Along(Protocol):
     def awaited(self, errors: tuple[Diagnostic, ...]) -> str:
         """What a build is just making, in words, where *errors* are that it is not there yet."""
 
-    def judged(self, snapshot: Snapshot, examined: "Examined") -> "Examined":
+    def judged(self, examined: "Examined") -> "Examined":
         """*examined* with what follows from the rest of the project."""
 
 
@@ -113,8 +110,6 @@ class Sources:
         for name in self._wanted:
             look.template(name)
         if self.along is not None:
-            for name in self.along.names():
-                look.optional(name)
             look.stamps = self.along.stamps()
         look.repository()
         self._asked = tuple(look.asked)

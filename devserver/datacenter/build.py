@@ -111,7 +111,7 @@ class Build:
         """Those that were compiled after the JAR was made, by an IDE say."""
         if newest := next(iter(self.jars()), None):
             for folder in COMPILED:
-                for each in files.below(self._module / folder, ".class"):
+                for each in files.below(self._module / folder, _is_class):
                     if each.changed > newest.changed:
                         yield each
 
@@ -120,9 +120,7 @@ class Build:
         newer, packages = [], set()
         for language in LANGUAGES:
             folder = self._module / "src/main" / language
-            for each in files.below(folder):
-                if not each.name.endswith((".java", ".kt", ".groovy", ".scala")):
-                    continue
+            for each in files.below(folder, _is_source):
                 packages.add(each.name.rpartition("/")[0].replace("/", "."))
                 if each.changed > since:
                     newer.append(each.path.relative_to(self._root).as_posix())
@@ -146,6 +144,14 @@ class Build:
             case (Unfit() as unfit, _) | (_, Unfit() as unfit):
                 return error("B003", f"{newest.name} {unfit.reason}", newest.name, unfit.fix)
         raise AssertionError  # for the type checker: there is no third
+
+
+def _is_class(name: str) -> bool:
+    return name.endswith(".class")
+
+
+def _is_source(name: str) -> bool:
+    return name.endswith((".java", ".kt", ".groovy", ".scala"))
 
 
 def not_now(reason: str, remedy: str) -> TargetUnavailable:

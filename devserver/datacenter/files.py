@@ -3,11 +3,13 @@
 import glob
 import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST = 5_000
+MOST = 20_000
 """Files of one folder that are looked at."""
 NO_PLUGIN = re.compile(r"-(?:sources|tests|test-sources|javadoc)\.jar$|^original-")
 """JARs that builds put beside the plugin's own."""
@@ -30,12 +32,15 @@ class File:
         return f"{self.size} {self.changed:.6f} {self.inode}"
 
 
-def below(folder: Path, ending: str = "") -> Iterator[File]:
-    """The regular files below *folder*, in the order of their names; no link is followed."""
+def below(folder: Path, wanted: Callable[[str], bool] | None = None) -> Iterator[File]:
+    """The regular files below *folder*, the nearest first; no link is followed.
+
+    *wanted* is asked of each name below the folder; what it does not want costs next to nothing.
+    """
     count = 0
-    waiting = [folder]
+    waiting = [("", str(folder))]
     while waiting:
-        at = waiting.pop()
+        before, at = waiting.pop(0)
         try:
             with os.scandir(at) as entries:
                 listed = sorted(entries, key=lambda each: each.name)
@@ -45,11 +50,17 @@ def below(folder: Path, ending: str = "") -> Iterator[File]:
             count += 1
             if count > MOST:
                 return
+            name = before + each.name
             if each.is_dir(follow_symlinks=False):
                 if not each.name.startswith("."):
-                    waiting.append(Path(each.path))
-            elif each.name.endswith(ending) and (found := of(Path(each.path), folder)):
-                yield found
+                    waiting.append((f"{name}/", each.path))
+            elif (wanted is None or wanted(name)) and each.is_file(follow_symlinks=False):
+                with suppress(OSError):  # gone since it was listed
+                    yield _file(Path(each.path), name, each.stat(follow_symlinks=False))
+
+
+def _file(path: Path, name: str, known: os.stat_result) -> File:
+    return File(path, name, known.st_mtime, known.st_size, known.st_ino)
 
 
 def of(path: Path, folder: Path) -> File | None:
@@ -58,10 +69,9 @@ def of(path: Path, folder: Path) -> File | None:
         known = path.stat()
     except OSError:
         return None
-    if not path.is_file():
+    if not stat.S_ISREG(known.st_mode):
         return None
-    name = path.relative_to(folder).as_posix()
-    return File(path, name, known.st_mtime, known.st_size, known.st_ino)
+    return _file(path, path.relative_to(folder).as_posix(), known)
 
 
 def folders(folder: Path) -> Iterator[Path]:
@@ -69,7 +79,7 @@ def folders(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         return
     for count, (where, names, _) in enumerate(os.walk(folder)):
-        if count > MOST // 5:
+        if count > MOST // 10:
             return
         names[:] = [each for each in names if not each.startswith(".")]
         yield Path(where)

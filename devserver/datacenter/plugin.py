@@ -14,11 +14,11 @@ from devserver.datacenter import files
 from devserver.datacenter.build import Build, Jar, content, not_now
 from devserver.datacenter.files import File
 from devserver.datacenter.findings import remark, warning
-from devserver.descriptor import align, carry, filtered, maven, placeholders
+from devserver.datacenter.resources import Resources
+from devserver.descriptor import align, carry, maven, placeholders
 from devserver.descriptor.archive import LARGEST, Archive, Unfit
 from devserver.descriptor.carry import BUILD_FIRST
 from devserver.descriptor.document import Context, XmlDocument
-from devserver.descriptor.filtered import How
 from devserver.descriptor.jar import DESCRIPTOR
 from devserver.descriptor.judge import Examined
 from devserver.descriptor.mark import marked
@@ -27,13 +27,9 @@ from devserver.descriptor.project import Project
 from devserver.descriptor.xml import parse_bytes
 from devserver.model import Descriptor, Diagnostic, digest_of
 from devserver.settings import Settings
-from devserver.sources import Snapshot
 from devserver.surroundings import read_pom
 
 RESOURCES = "src/main/resources"
-SCANNED = "META-INF/plugin-descriptors/"
-LARGEST_RESOURCE = 1024 * 1024
-"""Bytes of a file that goes along: they are read at each look."""
 KEPT = 60
 """Revisions whose further entries are remembered: more than are offered at once."""
 
@@ -66,25 +62,18 @@ class Plugin:
         self.root = root.resolve()
         self.descriptor = descriptor
         self.module = module_of(self.root, descriptor)
-        self.build = Build(self.root, self.module, jar, self._looked_into)
-        self._resources = resources
+        self._resources = Resources(self.module / RESOURCES, everything=resources)
+        self.build = Build(self.root, self.module, jar, self._resources.entries)
         self._classes = classes
-        self._hows: dict[str, How] = {}
-        """Of files by entry, what the build did with them: known while they were unchanged."""
-        self._hows_of: File | None = None
-        """The JAR that this was seen in."""
         self._packs: OrderedDict[str, Mapping[str, bytes]] = OrderedDict()
 
     # -- what belongs to a look -------------------------------------------------------------------
 
-    def names(self) -> Iterator[str]:
-        for entry in self._exchanged():
-            yield self._source(entry)
-
     def stamps(self) -> Mapping[str, str]:
         found = {each.name: each.stamp for each in self.build.jars()}
-        for each in self._poms():
-            found[each.name] = each.stamp
+        found.update((each.name, each.stamp) for each in self._poms())
+        for each in self._resources.files():
+            found[f"{self._prefix()}{RESOURCES}/{each.name}"] = each.stamp
         if self._classes:
             classes = " ".join(f"{each.name} {each.stamp}" for each in self.build.newer_classes())
             found[f"{self._prefix()}target/classes"] = digest_of(classes.encode())
@@ -121,7 +110,7 @@ class Plugin:
     def awaited(self, errors: tuple[Diagnostic, ...]) -> str:
         return self.build.awaited(errors)
 
-    def judged(self, snapshot: Snapshot, examined: Examined) -> Examined:
+    def judged(self, examined: Examined) -> Examined:
         """What follows from the JAR: may this descriptor be in it, and what goes along."""
         descriptor, document = examined.descriptor, examined.document
         if descriptor is None or not isinstance(document, XmlDocument):
@@ -130,7 +119,7 @@ class Plugin:
         if isinstance(jar, Diagnostic):
             return examined.also((), [jar], descriptor=None)
         properties = self.properties()
-        replaced, told = self._along(snapshot, jar, properties)
+        replaced, told = self._along(jar, properties)
         newer, packages = self.build.sources(jar.file.changed)
         told += self._remarks(jar, newer, descriptor, properties)
         carried = hashlib.sha256(jar.file.stamp.encode())
@@ -187,49 +176,15 @@ class Plugin:
 
     # -- what goes along --------------------------------------------------------------------------
 
-    def _exchanged(self) -> Iterator[str]:
-        """The resources that may be exchanged, as entries of the JAR."""
-        for each in files.below(self.module / RESOURCES):
-            if each.name.removesuffix(".j2") == DESCRIPTOR or each.size > LARGEST_RESOURCE:
-                continue
-            scanned = each.name.startswith(SCANNED) and each.name.endswith(".xml")
-            if self._resources or scanned or each.name.endswith(".properties"):
-                yield each.name
-
-    def _looked_into(self) -> Iterator[str]:
-        """These, and those that the build may have made of them."""
-        for entry in self._exchanged():
-            yield entry
-            yield from filtered.twins(entry)
-
     def _along(
-        self, snapshot: Snapshot, jar: Jar, properties: Mapping[str, str]
+        self, jar: Jar, properties: Mapping[str, str]
     ) -> tuple[dict[str, bytes], list[Diagnostic]]:
         """The entries beside the descriptor that differ from what the JAR has; what cannot go."""
-        replaced: dict[str, bytes] = {}
-        told: list[Diagnostic] = []
-        if self._hows_of != jar.file:
-            self._hows, self._hows_of = {}, jar.file
-        for entry in self._exchanged():
-            source = snapshot.files.get(self._source(entry))
-            if source is None:
-                continue
-            old = jar.entries.get(entry)
-            if old is None:
-                replaced[entry] = source
-                continue
-            if (how := filtered.how(source, old, properties)) is not None:
-                self._hows[entry] = how
-                continue
-            how = self._hows.get(entry) or filtered.likely(entry, source, old, properties)
-            if how is None:
-                words = "the build made something else of it: it stays as it is in the JAR"
-                told.append(warning("B009", words, self._source(entry), BUILD_FIRST))
-                continue
-            replaced[entry] = filtered.made(source, how, properties)
-            for twin in filtered.twins(entry):
-                if twin in jar.entries:
-                    replaced[twin] = replaced[entry]
+        replaced, kept = self._resources.against(jar, properties)
+        told = [
+            warning("B009", why, f"{self._prefix()}{RESOURCES}/{name}", BUILD_FIRST)
+            for name, why in kept.items()
+        ]
         if self._classes:
             for each in self.build.newer_classes():
                 if isinstance(compiled := content(each), bytes):
@@ -271,9 +226,6 @@ class Plugin:
         """The module's folder below the project's, with its slash."""
         name = self.module.relative_to(self.root).as_posix()
         return "" if name == "." else f"{name}/"
-
-    def _source(self, entry: str) -> str:
-        return f"{self._prefix()}{RESOURCES}/{entry}"
 
     def _poms(self) -> Iterator[File]:
         """pom.xml of the module and of the folders above it, up to the project's."""
