@@ -60,6 +60,7 @@ def command(project: Path, **given: object) -> None:
 
 
 def _project(settings: "Settings") -> "Iterator[Check]":
+    from devserver.cli import beside
     from devserver.cli.once import base_url
     from devserver.sources import find_descriptor
     from devserver.upm.check import Check, Level
@@ -82,7 +83,11 @@ def _project(settings: "Settings") -> "Iterator[Check]":
         free = f"{settings.port} is free" if settings.port else "any free one will do"
         yield Check("port", Level.OK, free)
     except UpmDevError as error:
-        yield Check("port", Level.WARNING, error.reason, error.remedy, error.code)
+        if (serve := beside.somebody(settings)) is not None:
+            message = f"upm-dev serve of this project runs (process {serve.pid})"
+            yield Check("port", Level.OK, message)
+        else:
+            yield Check("port", Level.WARNING, error.reason, error.remedy, error.code)
     if settings.public_url:
         yield Check("address", Level.OK, f"targets are told {base_url(settings)}")
     if not settings.targets:
@@ -106,17 +111,39 @@ def _secret_file(file: Path) -> "Iterator[Check]":
 
     if not file.is_file():
         return
-    if file.stat().st_mode & 0o077:
-        message = f"{file.name} can be read by other users of this machine"
-        yield Check("secrets", Level.WARNING, message, f"chmod 600 {file}")
-    tracked = False
-    with suppress(OSError, subprocess.TimeoutExpired):  # no git here: then it tracks nothing
-        asked = ["git", "-C", str(file.parent), "ls-files", "--error-unmatch", file.name]
-        done = subprocess.run(asked, capture_output=True, timeout=GIT_SECONDS, check=False)
-        tracked = done.returncode == 0
-    if tracked:
-        message = f"git tracks {file.name}, with what is secret in it"
-        yield Check("secrets", Level.FAILURE, message, f"git rm --cached {file.name}")
+    name = file.name
+    is_open = bool(file.stat().st_mode & 0o077)
+    if is_open:
+        message = f"{name} can be read by other users of this machine"
+        yield Check("secrets", Level.WARNING, message, f"chmod 600 {file}", "C014")
+    if _git(file.parent, "ls-files", "--error-unmatch", name) == 0:
+        message = f"git tracks {name}, with what is secret in it"
+        remedy = f"git rm --cached {name}, and change the secret: it is in the history"
+        yield Check("secrets", Level.FAILURE, message, remedy)
+    elif _git(file.parent, "check-ignore", "-q", name) == 1:
+        message = f"git does not ignore {name}: the next git add takes it along"
+        yield Check("secrets", Level.WARNING, message, f"write {name} into .gitignore")
+    elif not is_open:
+        yield Check("secrets", Level.OK, f"{name} is yours alone, and not in git")
+
+
+def _git(folder: Path, *arguments: str) -> int | None:
+    """How git answers about *folder*; None without git. It runs nothing that a project names."""
+    import os
+
+    from devserver.credentials import for_child
+
+    command = ["git", "-C", str(folder), "-c", "core.fsmonitor=false", *arguments]
+    with suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            check=False,
+            env=for_child(os.environ),
+        )
+        return done.returncode
+    return None
 
 
 async def _targets(

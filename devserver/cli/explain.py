@@ -57,8 +57,8 @@ def command(code: str | None, write: Path | None) -> None:
             click.echo(f"{each.code}  {book.severity(each.code):8} {each.title}")
         for name, told in {**OTHERS, **_settings()}.items():
             click.echo(f"{name}  {'error':8} {told}")
-        for name in causes.codes():
-            click.echo(f"{name}  (a target's refusal)")
+        for name, sentence in causes.codes().items():
+            click.echo(f"{name}  {sentence}")
         return
     asked = code.upper()
     page = pages().get(asked)
@@ -67,7 +67,7 @@ def command(code: str | None, write: Path | None) -> None:
     elif (what := {**OTHERS, **_settings()}.get(asked)) is not None:
         click.echo(f"{asked}: {what}")
     elif (refusal := causes.page(asked)) is not None:
-        click.echo(refusal)
+        click.echo(refusal, nl=False)
     else:
         from devserver.descriptor.nearest import nearest
 

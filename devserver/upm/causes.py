@@ -177,6 +177,7 @@ def error(
             "status": str(refusal.status),
             "sub_code": answers.printable(refusal.sub_code),
             "detail": answers.printable(hide(detail(refusal))),
+            "said": answers.printable(hide(_said(refusal))),
             "location": answers.printable(hide(location or "no Location")),
             "moved": answers.printable(hide(_base(facts.get("url", ""), location))),
             **facts,
@@ -192,6 +193,12 @@ def error(
             retry_after=retry_after(refusal.headers.get("retry-after"), datetime.now(UTC)),
         )
     return _CLASSES[row.next](reason, remedy=remedy, code=row.code)
+
+
+def _said(refusal: Refusal) -> str:
+    """All of it: the target's words, and the subCode where that is not what they are."""
+    words, code = detail(refusal), refusal.sub_code
+    return f"{words} ({code})" if code and code not in words else words
 
 
 def _base(url: str, location: str) -> str:
@@ -236,35 +243,49 @@ def detail(refusal: Refusal) -> str:
 
 
 def page(code: str) -> str | None:
-    """The page of a refusal, as Markdown; None where there is no such code."""
+    """The page of a refusal, for a terminal; None where there is no such code."""
     row = next((each for each in table() if each.code == code.upper()), None)
-    return _page(row) if row else None
+    if row is None:
+        return None
+    parts = [
+        f"{row.code}: {_in_general(row.sentence)}.",
+        f"What to do: {_in_general(row.remedy)}.",
+        row.about.strip(),
+        f"What happens next: {row.next.value}. Recognised by: {_signs(row)}.",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def codes() -> tuple[str, ...]:
-    """Every code, in the order of the table."""
-    return tuple(row.code for row in table())
+def codes() -> Mapping[str, str]:
+    """Every code, in the order of the table, with its sentence."""
+    return {row.code: _in_general(row.sentence) for row in table()}
 
 
 def reference() -> str:
     """The whole of `docs/refusals.md`."""
     head = (
         "# Refusals\n\n"
-        "Why a target says no, how `upm-dev` recognises it, and what to do. Generated from\n"
+        "Why a target says no, how `upm-dev` recognises it, what to do, and what happens next:\n"
+        "it is tried again, the next change is waited for, or nothing is sent until you say so.\n"
+        "`upm-dev explain CODE` prints one of these pages. Generated from\n"
         "`devserver/upm/refusals.toml` by `python -m devserver.upm.causes`; do not edit it here.\n"
-        "`upm-dev explain CODE` prints one of these pages.\n"
     )
-    return "\n".join([head, *(_page(row) for row in table())])
+    index = [f"- [{row.code}](#{row.code.lower()}): {_in_general(row.sentence)}" for row in table()]
+    return "\n".join([head, *index, "", *(_section(row) for row in table())])
 
 
-def _page(row: Cause) -> str:
-    sentence, remedy = (text.format_map(_Known(_IN_GENERAL)) for text in (row.sentence, row.remedy))
+def _section(row: Cause) -> str:
+    sentence = _in_general(row.sentence)
     lines = [f"## {row.code}", "", f"{sentence[:1].upper()}{sentence[1:]}.", ""]
-    lines += [f"**What to do**: {remedy}.", ""]
+    lines += [f"**What to do**: {_in_general(row.remedy)}.", ""]
     if row.about:
         lines += [row.about.strip(), ""]
     lines += [f"**What happens next**: {row.next.value}.", "", f"**Recognised by**: {_signs(row)}."]
     return "\n".join([*lines, ""])
+
+
+def _in_general(text: str) -> str:
+    return text.format_map(_Known(_IN_GENERAL))
 
 
 _IN_GENERAL = {
@@ -283,9 +304,10 @@ _IN_GENERAL = {
     "key": "KEY",
     "sub_code": "its subCode",
     "limit": "LIMIT",
-    "listed": "another one",
-    "version": "ours",
+    "listed": "THEIRS",
+    "version": "OURS",
     "detail": "(what it says)",
+    "said": "(what it says)",
 }
 """What stands in a page where a message has its facts."""
 
@@ -295,7 +317,7 @@ def _signs(row: Cause) -> str:
     if row.trouble == SEEN:
         return "what upm-dev itself saw"
     if row.trouble:
-        signs.append(f"what came in place of an answer ({row.trouble})")
+        signs.append(f"what upm-dev meets in place of a good answer ({row.trouble})")
     if row.status:
         signs.append("status " + ", ".join(str(each) for each in row.status))
     if row.header[0]:

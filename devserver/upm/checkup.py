@@ -45,7 +45,7 @@ _NAMES = (
     ("UPM401-PERMISSION", "admin right"),
     ("UPM403-PERMISSION", "admin right"),
     ("UPM403-SYSTEM", "admin right"),
-    ("UPM401", "credentials"),
+    ("UPM401-", "credentials"),
     ("UPM403-CAPTCHA", "credentials"),
     ("UPM403-LOGIN-DENIED", "credentials"),
     ("UPM403-BASIC-AUTH", "credentials"),

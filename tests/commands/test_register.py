@@ -326,56 +326,6 @@ async def test_a_plan_tells_the_difference(
     assert "+ module site" in plan["difference"]
 
 
-async def test_doctor_finds_a_healthy_host_healthy(
-    host: SimulatedHost, project: Path, env: dict[str, str]
-) -> None:
-    """Every check is told, the way back is tried, nothing is installed."""
-    code, out, err = await run(
-        "doctor", project, "--target", host.url, "--port", "0", "--json", env=env
-    )
-    checks = {each["check"]: each for each in json.loads(out)["checks"]}
-
-    assert code == 0, out + err
-    assert checks["way back"]["level"] == "ok"
-    assert list(checks)[-15:] == [
-        "name", "proxy", "TCP", "HTTP", "product", "clock", "credentials", "web sudo", "UPM",
-        "product version", "safe mode", "admin right", "upload", "way back", "kinds",
-    ]  # fmt: skip
-    assert "XML plugins" in checks["kinds"]["message"]
-    assert not host.state.plugins.get(KEY)
-
-
-async def test_doctor_names_what_is_wrong(
-    host: SimulatedHost, project: Path, env: dict[str, str]
-) -> None:
-    """A wrong context path, with the right one; a file with a secret that others can read."""
-    (project / ".env").write_text("UPM_DEV_PASSWORD=admin\n")
-    (project / ".env").chmod(0o644)
-    wrong = host.url.replace("/jira", "/jura")
-    code, out, _ = await run("doctor", project, "--target", wrong, "--port", "0", env=env)
-    _, right, _ = await run("doctor", project, "--target", host.url, "--port", "0", env=env)
-
-    assert code == 1
-    assert f"a UPM answers at {host.url}" in out
-    assert ".env can be read by other users" in out
-    assert "safe mode: off" in right
-
-
-async def test_doctor_says_who_does_not_let_us_in(project: Path, env: dict[str, str]) -> None:
-    """Credentials, and a target that is not there at all."""
-    no = answer(401, X_Seraph_LoginReason="AUTHENTICATED_FAILED")
-    async with scripted([answer(200, "{}")], last=no) as strict:
-        code, out, _ = await run("doctor", project, "--target", strict.url, "--port", "0", env=env)
-    dead, said, _ = await run(
-        "doctor", project, "--target", "http://localhost:1/jira", "--port", "0", env=env
-    )
-
-    assert code == 1
-    assert "UPM401-CREDENTIALS" in out
-    assert dead == 1
-    assert "NET-CONNECTION-REFUSED" in said
-
-
 async def test_cloud_is_known_before_anything_is_asked(project: Path, env: dict[str, str]) -> None:
     """No password is looked for, no consent is asked, no name looked up: 6 at once, and why."""
     cloud = "https://acme.atlassian.net"

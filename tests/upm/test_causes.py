@@ -190,6 +190,7 @@ def details(row: Cause) -> dict[str, str]:
     location = HEADERS.get(row.code, "no Location")
     return {
         "detail": DETAILS.get(row.code, said or "(nothing)"),
+        "said": said,
         "location": location,
         "moved": location.partition("/rest/")[0],
         "sub_code": sub_code_of(row),
