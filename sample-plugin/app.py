@@ -17,8 +17,17 @@ routes = web.RouteTableDef()
 def page(title: str, text: str) -> web.Response:
     """A page as it stands in the host's frame."""
     heading = escape(title)
-    html = f"<!doctype html><title>{heading}</title><h1>{heading}</h1><p>{escape(text)}</p>"
+    html = (
+        f'<!doctype html><html lang="en"><title>{heading}</title><link rel="icon" href="data:,">'
+        f"<h1>{heading}</h1><p>{escape(text)}</p>"
+    )
     return web.Response(text=html, content_type="text/html")
+
+
+@routes.get("/")
+async def start(_: web.Request) -> web.Response:
+    """For whoever opens the app's address in a browser."""
+    raise web.HTTPFound("/hello")
 
 
 @routes.get("/hello")

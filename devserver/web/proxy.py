@@ -222,9 +222,12 @@ def unavailable(
     if "text/html" not in request.headers.get("Accept", ""):
         text = f"upm-dev: {reason}\n{remedy}\n"
         return web.Response(status=trouble.status, text=text, headers=headers)
-    script = ""
+    script, output = "", ""
     if proxy.dashboard is not None and snippet.is_page(request):
         script = snippet.script(proxy.dashboard).decode()
+        if proxy.backend.command:
+            there = escape(f"{proxy.dashboard}/?view=app")
+            output = f' What it says: <a href="{there}">its output</a>.'
     headers["Content-Security-Policy"] = (
         f"default-src 'none'; script-src 'self'; frame-src {proxy.dashboard or 'none'}"
         if script
@@ -235,8 +238,14 @@ def unavailable(
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>The app does not answer</title>'
-        f"<h1>The app does not answer</h1><p>{escape(reason)}.</p><p>{escape(what)}"
+        f"<h1>The app does not answer</h1><p>{escape(_sentence(reason))}.</p>"
+        f"<p>{escape(_sentence(what))}"
         + (f": <code>{escape(command)}</code>" if command else "")
-        + f"</p><hr><p>upm-dev, on behalf of <code>{escape(request.raw_path)}</code></p>{script}"
+        + f".{output}</p>"
+        f"<hr><p>upm-dev, on behalf of <code>{escape(request.raw_path)}</code></p>{script}"
     )
     return web.Response(status=trouble.status, text=html, content_type="text/html", headers=headers)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

@@ -52,7 +52,9 @@ async def test_a_morning_of_edits(tmp_path: Path, context: "BrowserContext") -> 
 
 
 async def test_the_app_has_the_overlay(tmp_path: Path, context: "BrowserContext") -> None:
-    """Its own pages show it through the proxy, cannot read it, and load again with the app."""
+    """Its own pages show it through the proxy, cannot read it, and load again with the app;
+    so does the one that stands in for a page while the app is broken.
+    """
     errors: list[str] = []
     async with house(tmp_path) as home:
         page = await opened(context, f"{home.public}/hello", errors)
@@ -74,6 +76,15 @@ async def test_the_app_has_the_overlay(tmp_path: Path, context: "BrowserContext"
 
         app = home.project.root / "app.py"
         app.write_text(app.read_text(encoding="utf-8").replace("PAGE", "ANOTHER"), encoding="utf-8")
+        await page.get_by_role("heading", name="ANOTHER").wait_for(timeout=15000)
+
+        good = app.read_text(encoding="utf-8")
+        app.write_text("raise SystemExit('on purpose')", encoding="utf-8")
+        await home.process.seen("app", state="crashed", within=15)
+        await page.goto(f"{home.public}/hello")
+        assert await page.title() == "The app does not answer"
+        await frame.locator("html[data-live=yes]").wait_for(state="attached", timeout=5000)
+        app.write_text(good, encoding="utf-8")
         await page.get_by_role("heading", name="ANOTHER").wait_for(timeout=15000)
 
 

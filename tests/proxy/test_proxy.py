@@ -204,7 +204,7 @@ async def test_no_app(client: aiohttp.ClientSession) -> None:
         async with client.get(path) as answer:
             text = await answer.text()
 
-    assert "nothing answers at http://127.0.0.1:1" in html
+    assert "Nothing answers at http://127.0.0.1:1" in html
     assert "python app.py" in html
     assert "<script" not in html
     assert "this has to run: python app.py" in text

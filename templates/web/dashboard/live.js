@@ -9,7 +9,7 @@
   const gone = document.getElementById("gone");
   const said = document.getElementById("said");
   const toast = document.getElementById("toast");
-  let pause = 250, dismissed = "", reload = "", noticed = null, fading = 0, socket = null;
+  let pause = 250, dismissed = "", reload = null, noticed = null, fading = 0, socket = null;
 
   const tell = (word) => { if (framed && parent !== window) parent.postMessage(word, "*"); };
 
@@ -94,8 +94,9 @@
       pause = 250;
       gone.hidden = true;
       document.title = news.title;
-      if (news.reload && reload && news.reload !== reload) tell("reload");
-      reload = news.reload || reload;
+      // Nothing to load again is said while the app does not answer: then what comes next is.
+      if (news.reload && reload !== null && news.reload !== reload) tell("reload");
+      if (news.reload || reload === null) reload = news.reload;
       for (const [name, [digest, html]] of Object.entries(news.panels)) put(name, digest, html);
       if (noticed !== null && news.notice[0] !== noticed) say(news.notice[1]);
       noticed = news.notice[0];
