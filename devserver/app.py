@@ -47,6 +47,7 @@ EXIT_SECONDS = 0.4
 LAST_WORDS_SECONDS = 0.3
 """How long output is read on once the app has ended."""
 READY_STEP = 0.03
+BLOCKED_STEP = 0.5
 PATIENCE = 30.0
 """Seconds after which we say that the port of a started app still does not answer."""
 STEADY = 10.0
@@ -71,7 +72,10 @@ def pauses() -> Iterator[float]:
 
 
 class App:
-    """Runs *command* in *root*; *others* are the files that are not its sources."""
+    """Runs *command* in *root*.
+
+    *others* gives the files that are not its sources; None: the app sees itself what changes.
+    """
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class App:
         *,
         backend: Backend | None,
         environ: Mapping[str, str],
-        others: Callable[[], frozenset[str]] = frozenset,
+        others: Callable[[], frozenset[str]] | None = frozenset,
         poll: bool = False,
     ) -> None:
         self._command = command
@@ -105,7 +109,8 @@ class App:
     async def run(self) -> None:
         """Keep it running, for ever; on cancellation it is left as it is, for `end`."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch(), name="app sources")
+            if self._others is not None:
+                tasks.create_task(self._watch(self._others), name="app sources")
             await self._keep_running()
 
     async def end(self) -> None:
@@ -125,7 +130,7 @@ class App:
     async def _keep_running(self) -> None:
         delays = pauses()
         while True:
-            await self._warn_of_others()
+            await self._until_free()
             self._changed.clear()
             started = time.monotonic()
             try:
@@ -236,13 +241,19 @@ class App:
             self._backend.settled()
             self._tell(AppState.READY)
 
-    async def _warn_of_others(self) -> None:
-        """Somebody else on the app's port would be taken for the app."""
-        if self._backend is not None and await answers(self._backend.url):
-            self._warn(
-                f"something else answers at {self._backend.url} already, so the app cannot",
-                "stop it, or give the app and [app] backend another port",
-            )
+    async def _until_free(self) -> None:
+        """Wait while somebody else answers at the app's port, who would be taken for the app."""
+        if self._backend is None or not await answers(self._backend.url):
+            return
+        where = self._backend.url
+        self._backend.settled()  # whoever it is has the requests: it may be the user's own app
+        self._tell(AppState.BLOCKED, f"something else answers at {where}; starts once it is gone")
+        self._warn(
+            f"something else answers at {where} already, so the app is not started",
+            "stop it, or give the app and [app] backend another port",
+        )
+        while await answers(where):  # noqa: ASYNC110 - nobody tells when it goes
+            await asyncio.sleep(BLOCKED_STEP)
 
     # -- output and sources -----------------------------------------------------------------------
 
@@ -264,21 +275,20 @@ class App:
             plain = (_COLOURS.sub("", each)[:LINE] for each in told)
             self._bus.publish(AppOutput(lines=tuple(plain)))
 
-    async def _watch(self) -> None:
+    async def _watch(self, others: Callable[[], frozenset[str]]) -> None:
         """Note when the app's sources are other than they were."""
-        seen = self._sources()
+        seen = self._sources(others())
         async for _ in looks(lambda: self._folders, poll=self._poll, tick=TICK_SECONDS):
-            now = self._sources()
+            now = self._sources(others())
             if now == seen:
                 continue
             while now != seen:  # until they are left alone
                 await asyncio.sleep(QUIET_SECONDS)
-                seen, now = now, self._sources()
+                seen, now = now, self._sources(others())
             self._changed.set()
 
-    def _sources(self) -> dict[str, tuple[int, int, int]]:
+    def _sources(self, others: frozenset[str]) -> dict[str, tuple[int, int, int]]:
         """What tells each source's content from another; notes the folders to watch."""
-        others = self._others()
         folders: list[Path] = []
         found: dict[str, tuple[int, int, int]] = {}
         waiting = [self._root]

@@ -225,7 +225,7 @@ class Companions:
             self._bus,
             backend=self.backend,
             environ=os.environ,
-            others=self._others,
+            others=self._others if self._settings.restart else None,
             poll=self._settings.poll,
         )
         await self.app.run()

@@ -374,6 +374,8 @@ FIRST = "r1"
 class AppState(StrEnum):
     """Where the app that `[app] command` starts is."""
 
+    BLOCKED = "blocked"
+    """Somebody else answers at its port: it is started once that is free."""
     STARTING = "starting"
     READY = "ready"
     """Its port answers."""

@@ -41,6 +41,8 @@ class Settings:
     backend: str | None = None
     command: str | None = None
     """Starts the backend; runs only where `trust` says so."""
+    restart: bool = True
+    """It is started again when its sources change; False: it sees to that itself."""
     jar: str | None = None
     """The plugin's JAR, or a pattern for it; None: the newest that the build made."""
     resources: bool = False

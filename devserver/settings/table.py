@@ -145,6 +145,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("env", list, "app", _env_names, flag=False),
     Setting("backend", str, "app", _url, flag=False),
     Setting("command", str, "app", flag=False),
+    Setting("restart", bool, "app", flag=False),
     Setting("jar", str, "app", _inside, flag=False),
     Setting("resources", bool, "app"),
     Setting("classes", bool, "app"),

@@ -69,10 +69,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running(root: Path, command: str, port: int) -> AsyncIterator[Running]:
+async def running(
+    root: Path, command: str, port: int, *, restart: bool = True
+) -> AsyncIterator[Running]:
     bus = Bus()
     backend = Backend(f"http://127.0.0.1:{port}", command=command)
-    app = App(command, root, bus, backend=backend, environ=os.environ)
+    others = frozenset if restart else None
+    app = App(command, root, bus, backend=backend, environ=os.environ, others=others)
     with bus.reading() as events:
         task = asyncio.create_task(app.run())
         try:
@@ -106,6 +109,20 @@ async def test_started_and_restarted(tmp_path: Path) -> None:
                 await app.state("starting")
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), 1)
+
+
+async def test_an_app_that_reloads_itself(tmp_path: Path) -> None:
+    """Is left alone when its sources change, where the settings say so."""
+    port = free_port()
+    source = tmp_path / "app.py"
+    source.write_text(SERVER.format(word="one", port=port), encoding="utf-8")
+    async with running(tmp_path, "python app.py", port, restart=False) as app:
+        await app.state("ready")
+        source.write_text(SERVER.format(word="two", port=port), encoding="utf-8")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await app.state("starting")
+        assert await app.answer() == b"one"
 
 
 async def test_a_crash(tmp_path: Path) -> None:
@@ -161,11 +178,18 @@ async def test_a_flood_of_output(tmp_path: Path) -> None:
 
 
 async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
-    """Is told: it would be taken for the app."""
+    """Would be taken for the app: that is told, and the app waits for its port."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        async with running(tmp_path, "sleep 60", port) as app:
+        (tmp_path / "app.py").write_text(SERVER.format(word="one", port=port), encoding="utf-8")
+        async with running(tmp_path, "python app.py", port) as app:
+            blocked = await app.state("blocked")
             told = await app.until(lambda each: isinstance(each, Notice))
+            other.close()
+            await app.state("ready")
+            assert await app.answer() == b"one"
+    assert blocked.detail is not None
+    assert f"http://127.0.0.1:{port}" in blocked.detail
     assert isinstance(told, Notice)
     assert f"http://127.0.0.1:{port}" in told.message
 
