@@ -101,8 +101,9 @@ async def test_started_and_restarted(tmp_path: Path) -> None:
         assert await app.answer() == b"two"
 
         (tmp_path / "data.json").write_text("{}", encoding="utf-8")
-        (tmp_path / "node_modules").mkdir()
-        (tmp_path / "node_modules" / "x.js").write_text("1", encoding="utf-8")
+        for folder in (".git", ".venv", "__pycache__", "node_modules", "target"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "x.py").write_text("1", encoding="utf-8")
         await app.state("ready")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
