@@ -242,7 +242,7 @@ async def test_a_copy_of_a_token_counts_for_a_moment(monkeypatch: pytest.MonkeyP
 async def test_another_spelling_of_a_token_is_the_same_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The last letter of a signature has bits that nobody reads: changing them makes no new call."""
+    """The last letter of a signature has bits that nobody reads: to change them is no new call."""
     monkeypatch.setattr(connect, "SAME", 0.0)
     verifier = Verifier({"jira": Host()})
     call = rs256()
