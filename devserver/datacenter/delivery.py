@@ -42,6 +42,13 @@ IN_MEMORY = 16 * 1024 * 1024
 """Bytes of the last good JAR that are not put on disk."""
 
 
+_WHY = {
+    True: "the product's log says why, in the lines above; mend that and save",
+    False: "the product's log says why: name it with --host-log FILE, and it is shown here",
+}
+"""What to do, by whether the log's lines were found."""
+
+
 @dataclass(slots=True)
 class _Good:
     """What the target was last proved to run."""
@@ -164,25 +171,25 @@ class ByJar:
             self._tell_log(attempt)
             raise restart_needed(self._name, plugin)
         plugin = await self._settled(plugin, descriptor)
-        self._tell_log(attempt)
-        await self._compare(plugin, attempt)
+        why = _WHY[self._tell_log(attempt)]
+        await self._compare(plugin, attempt, why)
         if off := _off(plugin, descriptor, self._before):
             some = ", ".join(off[:5]) + (f" and {len(off) - 5} more" if off[5:] else "")
             what = "1 module is" if len(off) == 1 else f"{len(off)} modules are"
             raise NotConfirmed(
                 f"installed, but {what} disabled: {some}",
-                remedy="the product's log says why (--host-log FILE, where it is not shown)",
+                remedy=why,
                 code="JAR-MODULES-DISABLED",
             )
         self._keep(attempt)
 
-    async def _compare(self, plugin: Listed, attempt: Attempt) -> None:
-        """Whether it is enabled, and is what was sent."""
+    async def _compare(self, plugin: Listed, attempt: Attempt, why: str) -> None:
+        """Whether it is enabled, and is what was sent; *why* says where to look if it is not."""
         if not plugin.enabled and (self._before is None or self._before.enabled):
             done = await self._put_back(attempt)
             raise TargetRefused(
                 f"{self._name} installed {attempt.revision} and then disabled it{done}",
-                remedy="the product's log says why; mend it and save",
+                remedy=why,
                 code="JAR-DISABLED",
             )
         found = mark_in(plugin.description)
@@ -298,11 +305,13 @@ class ByJar:
             plugin = await self._upm.plugin(plugin.key) or plugin
         return plugin
 
-    def _tell_log(self, attempt: Attempt) -> None:
+    def _tell_log(self, attempt: Attempt) -> bool:
+        """Tell what the product has logged of us since the JAR was sent; whether there was any."""
         if self._log is None:
-            return
+            return False
         words = (attempt.descriptor.key, *(each for each in self._plugin.packages if "." in each))
-        for told in self._log.since(words):
+        lines = self._log.since(words)
+        for told in lines:
             self._bus.publish(
                 HostLogged(
                     target=self._name,
@@ -311,6 +320,7 @@ class ByJar:
                     lines=told.lines,
                 )
             )
+        return bool(lines)
 
     async def _look_for_quick_reload(self) -> None:
         """Warn, once, of what would put the unpatched build back."""

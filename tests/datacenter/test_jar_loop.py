@@ -223,6 +223,10 @@ async def test_a_disabled_module_with_its_log_line(project: PluginProject, tmp_p
         ended = await serve.seen("target", state="unconfirmed", revision="r2")
         assert ended["code"] == "JAR-MODULES-DISABLED"
         assert "1 module is disabled: hello" in ended["reason"]
+        [started] = serve.of("started")
+        async with aiohttp.ClientSession() as session:
+            page = await (await session.get(started["urls"]["dashboard"])).text()
+        assert "Unable to enable com.acme.hello:hello" in page
 
 
 async def test_what_was_disabled_is_put_back(project: PluginProject) -> None:

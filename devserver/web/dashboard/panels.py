@@ -15,7 +15,7 @@ import devserver
 from devserver.commands import AGREEABLE
 from devserver.descriptor.diff import diff, sentence
 from devserver.descriptor.visible import one_line, visible
-from devserver.events import KEPT_TIMES, State
+from devserver.events import KEPT_TIMES, State, TargetView
 from devserver.model import Change, Descriptor, Diagnostic, Module, Revision, TargetState
 from devserver.reading import Shown
 from devserver.redact import Redactor
@@ -153,11 +153,23 @@ def _targets(desk: Desk, _: Look) -> dict[str, Any]:
                 "page": f"{each.url}/plugins/servlet/upm",
                 "gone": each.state is TargetState.UNREGISTERED,
                 "asks": each.last is not None and each.last.code in AGREEABLE,
+                "logged": _logged(desk, each),
             }
             for each in state.targets.values()
             if each.url
         ]
     }
+
+
+def _logged(desk: Desk, target: TargetView) -> str:
+    """What the target's own log said about this revision of the app."""
+    revision = target.last.revision if target.last else None
+    return "\n".join(
+        visible(desk.redactor.text(line))
+        for each in desk.bus.state.logs
+        if (each.target, each.revision) == (target.name, revision)
+        for line in each.lines
+    )
 
 
 def _diagnostics(desk: Desk, _: Look) -> dict[str, Any]:
