@@ -29,6 +29,8 @@ class Call(StrEnum):
     INSTALL = "install"
     UPLOAD = "upload"
     TASK = "task"
+    OUTCOME = "outcome"
+    """Of a task that has ended: what it says is no answer's, and has no status."""
     PLUGIN = "plugin"
     CHANGE = "change"
     UNINSTALL = "uninstall"
@@ -119,6 +121,7 @@ _WORDS: Mapping[Call, str] = {
     Call.INSTALL: "installation",
     Call.UPLOAD: "upload",
     Call.TASK: "question how far the installation is",
+    Call.OUTCOME: "installation",
     Call.PLUGIN: "question for the installed app",
     Call.CHANGE: "change of the app",
     Call.UNINSTALL: "removal of the app",

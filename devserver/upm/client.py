@@ -37,8 +37,6 @@ INSTALL_TYPES = (f"{PLUGINS}install.uri+json", f"{PLUGINS}remote.install+json")
 """In the order they are tried: hosts without Connect know only the first, few only the second."""
 TOKEN_TRIES = 3
 """Confluence in development mode was seen to forget the header once (upm-protocol.md §1)."""
-DENIED = "X-Authentication-Denied-Reason"
-"""With it a 403 is a CAPTCHA, and asking again makes things worse (upm-protocol.md §5.4)."""
 INVALID_TOKEN = "upm.error.invalid.token"
 
 
@@ -90,7 +88,7 @@ class Upm:
             token = answer.headers.get("upm-token")
             if answer.status == 200 and token:
                 return token
-            if warm and answer.status == 403 and DENIED not in answer.headers:
+            if warm and answer.status == 403 and not _login_denied(answer):
                 return await self.token(limit=limit)  # a HEAD has no body to say why
             if answer.status != 200 or answer.is_html:
                 raise self._wire.refused(answer)
@@ -182,7 +180,7 @@ class Upm:
     def failure(self, failed: answers.Failed, uri: str, **facts: str) -> TargetError:
         """Why a task ended badly (upm-protocol.md §2.7)."""
         refusal = Refusal(
-            call=Call.TASK, sub_code=failed.sub_code, text=failed.message or failed.sub_code
+            call=Call.OUTCOME, sub_code=failed.sub_code, text=failed.message or failed.sub_code
         )
         return self._wire.explained(refusal, uri=uri, **facts)
 
@@ -195,7 +193,7 @@ class Upm:
         answer = await self._wire.ask(
             Call.TASK, "GET", f"{ROOT}/pending", headers={"Accept": "*/*"}
         )
-        return answers.pending(self._document(answer))
+        return () if answer.status == 404 else answers.pending(self._document(answer))
 
     async def plugin(self, key: str) -> Plugin | None:
         """What the target lists under *key*; None where it has no such app."""
@@ -354,6 +352,12 @@ def _segment(key: str) -> str:
     from urllib.parse import quote
 
     return f"{quote(key, safe='')}-key"
+
+
+def _login_denied(answer: Answer) -> bool:
+    """Whether it is the login that failed: asking again makes things worse (§5.4)."""
+    reason = answer.headers.get("X-Seraph-LoginReason", "OK")
+    return "X-Authentication-Denied-Reason" in answer.headers or reason != "OK"
 
 
 def _invalid_token(answer: Answer) -> bool:

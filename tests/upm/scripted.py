@@ -1,7 +1,8 @@
 """A host whose every answer is written down byte by byte, in the order in which it gives them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from devserver.model import Target
 from devserver.upm.client import Upm
 from devserver.upm.wire import connections
 
+KEY = "com.example.hello"
+ROOT = "/jira/rest/plugins/1.0"
 HANG = b"(hang)"
 """In place of an answer: take the request and say nothing."""
 RESET = b"(reset)"
@@ -57,6 +60,40 @@ class Request:
     @property
     def path(self) -> str:
         return self.line.split(" ")[1]
+
+
+def installing(
+    replies: Mapping[str, bytes] | None = None,
+    *,
+    key: str = KEY,
+    version: str = "1.0",
+    **more: object,
+) -> Callable[[Request], bytes | None]:
+    """A UPM that lists, accepts and installs, and fetches nothing.
+
+    *replies*, by method, take the place of its own; *more* is what it lists of the app.
+    """
+    state = {"posted": False}
+    app = answer(200, json.dumps({"key": key, "version": version, "enabled": True, **more}))
+
+    def reply(request: Request) -> bytes | None:
+        if (said := (replies or {}).get(request.method)) is not None:
+            return said
+        match request.method, request.path.partition("?")[0].removeprefix(f"{ROOT}/"):
+            case "HEAD", _:
+                return answer(200, upm_token="1")
+            case "GET", "":
+                return token("1")
+            case "POST", _:
+                state["posted"] = True
+                return accepted()
+            case "GET", path if path.startswith("pending/"):
+                return answer(303, Location=f"{ROOT}/{key}-key")
+            case "GET", path if path.endswith("-key"):
+                return app if state["posted"] else answer(404)
+        return None
+
+    return reply
 
 
 @dataclass

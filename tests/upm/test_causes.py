@@ -11,7 +11,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from registrar.house import house
-from upm.scripted import HANG, RESET, Request, accepted, answer, scripted, token, upm_of
+from upm.scripted import (
+    HANG,
+    KEY,
+    RESET,
+    Request,
+    accepted,
+    answer,
+    installing,
+    scripted,
+    upm_of,
+)
 
 import devserver
 from devserver.errors import (
@@ -38,8 +48,6 @@ CLASSES = {
     Next.ASK: CredentialsRejected,
 }
 PATIENT = Limits(first_retry=60.0, last_retry=60.0, task=0.3, side=0.3)
-KEY = "com.example.hello"
-ROOT = "/jira/rest/plugins/1.0"
 ROWS = {row.code: row for row in causes.table()}
 
 SAID = {
@@ -103,7 +111,7 @@ TASKS = [
     row
     for row in causes.table()
     if not row.trouble
-    and (row.sub_code or row.text or Call.TASK in row.calls)
+    and (row.sub_code or row.text or Call.OUTCOME in row.calls)
     and not row.status
     and not row.code.startswith(("UNINSTALL", "CHANGE", "UPM401"))
     and row.code != "TASK-FETCH-FAILED"
@@ -258,33 +266,6 @@ async def test_what_a_switch_is_answered(row: Cause) -> None:
 
     assert isinstance(caught.value, CLASSES[row.next])
     assert_told(caught.value, row, host.url)
-
-
-def installing(
-    replies: dict[str, bytes] | None = None, *, key: str = KEY, version: str = "1.0"
-) -> Callable[[Request], bytes | None]:
-    """A UPM that lists, accepts and installs; *replies*, by method, take its place."""
-    state = {"posted": False}
-    app = answer(200, json.dumps({"key": key, "version": version, "enabled": True}))
-
-    def reply(request: Request) -> bytes | None:
-        if (said := (replies or {}).get(request.method)) is not None:
-            return said
-        match request.method, request.path.partition("?")[0].removeprefix(f"{ROOT}/"):
-            case "HEAD", _:
-                return answer(200, upm_token="1")
-            case "GET", "":
-                return token("1")
-            case "POST", _:
-                state["posted"] = True
-                return accepted()
-            case "GET", path if path.startswith("pending/"):
-                return answer(303, Location=f"{ROOT}/{key}-key")
-            case "GET", path if path.endswith("-key"):
-                return app if state["posted"] else answer(404)
-        return None
-
-    return reply
 
 
 @pytest.mark.parametrize(
