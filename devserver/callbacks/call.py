@@ -9,6 +9,15 @@ from typing import Any
 from devserver.model import Verdict
 
 
+def is_text(value: str) -> bool:
+    """Whether *value* can be written anywhere: it holds no lone surrogate."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """A request as the host made it.
@@ -24,8 +33,10 @@ class Call:
     body: bytes = b""
 
     def header(self, name: str) -> str:
+        """Its text; bytes that are none are question marks."""
         wanted = name.lower()
-        return next((v for k, v in self.headers.items() if k.lower() == wanted), "")
+        found = next((v for k, v in self.headers.items() if k.lower() == wanted), "")
+        return found.encode(errors="replace").decode()
 
     @cached_property
     def says(self) -> dict[str, Any]:
@@ -37,9 +48,9 @@ class Call:
         return value if isinstance(value, dict) else {}
 
     def said(self, name: str) -> str | None:
-        """A text of the body."""
+        """A text of the body; half a surrogate pair is JSON, but no text."""
         value = self.says.get(name)
-        return value if isinstance(value, str) else None
+        return value if isinstance(value, str) and is_text(value) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from devserver.callbacks.call import Call
+from devserver.callbacks.call import Call, is_text
 from devserver.callbacks.qsh import canonical, qsh
 
 LEEWAY = 30.0
@@ -42,12 +42,12 @@ def claimed(call: Call) -> Token | str | None:
     except jwt.PyJWTError as error:
         return f"its token is no JWT: {error}"
     issuer = claims.get("iss")
-    if not isinstance(issuer, str) or not issuer:
+    if not isinstance(issuer, str) or not issuer or not is_text(issuer):
         return "its token does not say who issued it (iss)"
     key_id = header.get("kid")
     return Token(
         raw.strip(),
-        str(header.get("alg")),
+        ascii(header.get("alg")).strip("'"),
         key_id if isinstance(key_id, str) else "",
         issuer,
     )

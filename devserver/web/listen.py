@@ -98,8 +98,12 @@ def _bound(host: str, port: int, flag: str) -> socket.socket:
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a failure is one of this program; bytes that are no HTTP are their sender's."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    """Whether a failure is one of this program.
+
+    Bytes that are no HTTP are their sender's, and so is it to leave in the middle.
+    """
+    theirs = (HttpProcessingError, ConnectionError)
+    return not (record.exc_info and isinstance(record.exc_info[1], theirs))
 
 
 _LOG = logging.getLogger("devserver.web")

@@ -17,10 +17,11 @@ from collections.abc import Awaitable, Callable, MutableSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from devserver import __version__
 from devserver.backend import end_to_end
+from devserver.descriptor.visible import one_line
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor
 from devserver.publish import ARTIFACTS, Artifacts, Published
@@ -81,12 +82,15 @@ def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
     app.on_shutdown.append(hang_up)
     app.add_routes(
         [
-            *(web.route("*", name, descriptor) for name in sorted(NAMES)),
-            web.get("/_upm-dev/health", health),
-            web.get(snippet.PATH, snippet.answer),
-            web.get(f"{ARTIFACTS}{{path:.*}}", artifact),
-            web.route("*", "/_upm-dev/{path:.*}", nothing),
-            web.route("*", "/{path:.*}", anything_else),
+            web.route(method, path, handler, expect_handler=expectation)
+            for method, path, handler in (
+                *(("*", name, descriptor) for name in sorted(NAMES)),
+                ("GET", "/_upm-dev/health", health),
+                ("GET", snippet.PATH, snippet.answer),
+                ("GET", f"{ARTIFACTS}{{path:.*}}", artifact),
+                ("*", "/_upm-dev/{path:.*}", nothing),
+                ("*", "/{path:.*}", anything_else),
+            )
         ]
     )
     return app
@@ -147,8 +151,17 @@ def _bytes(request: web.Request, found: Descriptor) -> web.Response:
 
 
 def _who(request: web.Request, target: str | None) -> str:
-    agent = request.headers.get("User-Agent", "")
+    agent = one_line(request.headers.get("User-Agent", ""))
     return target or agent.partition(" ")[0] or request.remote or "somebody"
+
+
+async def expectation(request: web.Request) -> None:
+    """Tell a client that waits to be told to go on; nothing else can be expected of us."""
+    if request.headers["Expect"].lower() != "100-continue":
+        raise web.HTTPExpectationFailed
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # it is no part of the answer
 
 
 async def health(request: web.Request) -> web.Response:

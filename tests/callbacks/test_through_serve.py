@@ -1,6 +1,9 @@
 """Callbacks on their whole way: a simulated host, `upm-dev serve` in a process, and the app."""
 
+import asyncio
+import base64
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -154,6 +157,52 @@ async def test_another_way_to_write_a_path(
         async with client.post(f"{our.public}/elsewhere", json={}) as answer:
             assert answer.status == 204
         assert app.paths[before:] == ["/elsewhere"]
+
+
+HALF = base64.urlsafe_b64encode(b'{"alg":"\\ud800","iss":"\\ud800"}').rstrip(b"=")
+
+
+async def test_what_is_no_text(tmp_path: Path, app: App) -> None:
+    """Bytes and halves of characters are refused like any other forgery, and leave no trace that
+    a terminal, a page or the record could stumble over.
+    """
+    now = int(time.time())
+    said = b'OAuth oauth_consumer_key="%b", oauth_signature_method="RSA-SHA1", oauth_nonce="\xff", '
+    said += b'oauth_timestamp="%d", oauth_signature="AAAA"' % now
+    half = b'{"key": "\\ud800", "clientKey": "\\ud800", "baseUrl": "\\ud800"}'
+    async with simulated_host(port=0) as host, home(tmp_path, host, app) as our:
+        for authorization, body in (
+            (said.replace(b"%b", b"\xff"), b"{}"),
+            (said.replace(b"%b", b"%ff"), half),
+            (b"JWT \xff.\xff.\xff", half),
+            (b"JWT " + HALF + b"." + HALF + b".AAAA", half),
+            (b"\xff", b"{" * 100_000),
+        ):
+            answer = await bytes_sent(
+                our.public,
+                b"POST /installed HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                b"User-Agent: \xff\r\nAuthorization: %b\r\nContent-Length: %d\r\n\r\n%b"
+                % (authorization, len(body), body),
+            )
+            assert answer.startswith(b"HTTP/1.1 401 "), answer
+        for header in (b"Expect: \xff", b"Expect: tea"):
+            head = b"POST /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            answer = await bytes_sent(our.public, head + header + b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 417 "), answer
+        await our.process.stop()
+    assert len(our.process.of("callback", verdict="forged")) == 5
+    assert our.process.errors == ""
+    assert app.paths == ["/installed"]
+
+
+async def bytes_sent(to: str, request: bytes) -> bytes:
+    """Everything that comes back for these bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(to).port)
+    writer.write(request)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    return answer
 
 
 async def test_events_at_one_path(tmp_path: Path) -> None:

@@ -280,3 +280,19 @@ async def test_bytes_that_are_no_http_leave_no_trace_in_the_terminal(
         await writer.wait_closed()
 
     assert not caplog.records
+
+
+async def test_whoever_leaves_in_the_middle_leaves_no_trace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Nor can they by hanging up while they are answered."""
+    async with public_port() as (port, _):
+        number = int(port.url.rpartition(":")[2])
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", number)
+            writer.write(b"POST /x HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n")
+            writer.write_eof()
+            writer.close()
+            await writer.wait_closed()
+
+    assert not caplog.records
