@@ -11,6 +11,7 @@ import aiohttp
 
 from bench.figures import Figure, median
 from bench.loop import TEMPLATE, Tool, edited, project, serving
+from devserver.simulator import simulated_host
 
 REQUESTS = 400
 SAVES = 25
@@ -24,28 +25,32 @@ app = web.Application()
 app.add_routes([web.get("/small", small), web.post("/installed", small), web.get("/{p:.*}", small)])
 web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
 """
-WATCH = """([revision, word]) => new Promise((resolve) => {
+WATCH = """(what) => new Promise((resolve) => {
   const seen = () => {
     const said = document.getElementById("status").textContent;
-    return said.includes(revision) && said.includes(word);
+    const laid = document.getElementById("overlay-dialog");
+    return what.every((each) => said.includes(each)
+      || (each === "overlay" && laid.open) || (each === "no overlay" && !laid.open));
   };
-  if (seen()) return resolve(Date.now());
   const observer = new MutationObserver(() => {
     if (seen()) { observer.disconnect(); resolve(Date.now()); }
   });
-  observer.observe(document.body, {subtree: true, childList: true, characterData: true});
+  if (seen()) return resolve(Date.now());
+  observer.observe(document.body, {
+    subtree: true, childList: true, characterData: true, attributes: true,
+  });
 })"""
 
 
 async def figures() -> list[Figure]:
     found = []
-    async with project() as app:
+    async with simulated_host(port=0, install_time=0.0) as host, project() as app:
         port = free_port()
         (app / "app.py").write_text(APP, encoding="utf-8")
         settings = app / "upm-dev.toml"
         text = settings.read_text(encoding="utf-8").replace("app.py", f"app.py {port}")
         settings.write_text(text.replace(":3000", f":{port}"), encoding="utf-8")
-        async with serving(app, "--trust") as tool:
+        async with serving(app, "--trust", "--target", host.url) as tool:
             urls = (await tool.until(lambda event: event["type"] == "started"))["urls"]
             await tool.confirmed()
             found.append(await proxied(f"http://localhost:{port}/small", f"{urls['app']}small"))
@@ -78,29 +83,42 @@ async def proxied(direct: str, through: str) -> Figure:
 
 
 async def seen(dashboard: str, template: Path, tool: Tool) -> list[Figure]:
-    """From a save to the new revision in the page; and to its confirmation there."""
+    """From a save to what a page shows: the revision, its confirmation; of a mistake, the overlay.
+
+    The host installs at once, so that what is measured is ours; it is in this process, the tool in
+    another, the browser in several.
+    """
     from playwright.async_api import async_playwright
 
     text = template.read_text(encoding="utf-8")
-    served, confirmed = [], []
+    served, confirmed, laid, gone = [], [], [], []
     async with async_playwright() as playwright:
         path = shutil.which("chromium")
         browser = await playwright.chromium.launch(executable_path=path, args=FLAGS)
         page = await browser.new_page()
         await page.goto(dashboard)
         await page.locator("html[data-live=yes]").wait_for()
+
+        async def after(saved: str, *wanted: list[str]) -> list[float]:
+            """Milliseconds from saving *saved* until the page shows each of *wanted*."""
+            seeing = [asyncio.create_task(page.evaluate(WATCH, each)) for each in wanted]
+            await asyncio.sleep(0.2)
+            at = time.time() * 1000
+            template.write_text(saved, encoding="utf-8")
+            return [await each - at for each in seeing]
+
         for run in range(SAVES):
-            revision = f"r{run + 2}"
-            first = asyncio.create_task(page.evaluate(WATCH, [revision, ""]))
-            last = asyncio.create_task(page.evaluate(WATCH, [revision, "confirmed"]))
-            await asyncio.sleep(0.2 + run * 0.0013)
-            saved = time.time()
-            template.write_text(edited(text, run), encoding="utf-8")
-            served.append(await first - saved * 1000)
-            confirmed.append(await last - saved * 1000)
+            good, revision = edited(text, run), f"r{run + 2}"
+            first, last = await after(good, [revision], [revision, "confirmed"])
+            served.append(first)
+            confirmed.append(last)
             await tool.confirmed(revision)
+            laid += await after(good.replace("{{ name }}", "{{ nmae }}"), ["overlay"])
+            gone += await after(good, ["no overlay"])
         await browser.close()
     return [
         median("save -> seen in the page", served, "ms", 60),
-        median("save -> seen confirmed in the page", confirmed, "ms"),
+        median("save -> seen confirmed in the page", confirmed, "ms", 60),
+        median("save that breaks it -> overlay", laid, "ms", 300),
+        median("save that mends it -> overlay gone", gone, "ms", 300),
     ]

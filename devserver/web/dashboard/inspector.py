@@ -1,9 +1,11 @@
 """Exchanges and callbacks as one list, without their secrets: all that leaves here may be shown."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import merge
+from itertools import islice
 
 from devserver.callbacks.call import Explanation
 from devserver.callbacks.record import Recorded
@@ -67,22 +69,28 @@ class Item:
         return self.is_callback or self.kind == Way.TO_US.value
 
 
+WAYS = frozenset(Way)
 KINDS = {Way.TO_US.value: "in", Way.TO_TARGET.value: "out", Way.REPLAY.value: "callbacks"}
 
 
-def items(desk: Desk, look: Look) -> list[Item]:
-    """Those that the page asks for, newest first, without headers and bodies."""
-    found: list[Item] = []
-    if look.only in ("", "callbacks"):
-        found += [_callback(each, desk.redactor) for each in desk.record.newest(LISTED)]
-    found += [
-        _exchange(each, desk.redactor)
-        for each in desk.traffic
-        if not look.only or KINDS[each.way.value] == look.only
-    ]
-    found.sort(key=lambda each: each.time, reverse=True)
+def items(desk: Desk, look: Look, most: int = LISTED, ways: Collection[Way] = WAYS) -> list[Item]:
+    """Those that the page asks for, newest first, without headers and bodies.
+
+    No more of them than it takes is made ready: a page is drawn several times a save.
+    """
     words = look.search.lower().split()
-    return [each for each in found if all(word in _searched(each) for word in words)][:LISTED]
+    callbacks: Iterable[Item] = ()
+    if look.only in ("", "callbacks"):
+        newest = desk.record.newest(LISTED if words else most)
+        callbacks = (_callback(each, desk.redactor) for each in newest)
+    exchanges = (
+        _exchange(each, desk.redactor)
+        for each in reversed(tuple(desk.traffic))
+        if each.way in ways and (not look.only or KINDS[each.way.value] == look.only)
+    )
+    found = merge(callbacks, exchanges, key=lambda each: each.time, reverse=True)
+    fitting = (each for each in found if all(word in _searched(each) for word in words))
+    return list(islice(fitting, most))
 
 
 def item(desk: Desk, name: str) -> Item | None:

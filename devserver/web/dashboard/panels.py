@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -202,8 +201,7 @@ def _errors(state: State) -> tuple[Diagnostic, ...]:
 
 def _recent(desk: Desk, look: Look) -> dict[str, Any]:
     # Our own questions to targets are many; what came of them is told with the targets.
-    found = (each for each in inspector.items(desk, look) if each.kind != Way.TO_TARGET.value)
-    return {"items": list(islice(found, RECENT))}
+    return {"items": inspector.items(desk, look, RECENT, ways=(Way.TO_US, Way.REPLAY))}
 
 
 def _notices(desk: Desk, _: Look) -> dict[str, Any]:

@@ -43,15 +43,15 @@ def standing(state: State) -> tuple[str, str]:
     states = [each.state.value for each in state.targets.values() if each.url]
     tints = {tint(each) for each in states}
     mood = next((each for each in ("bad", "doubtful", "busy", "good") if each in tints), "busy")
-    if mood != "bad" and state.app and state.app.state == AppState.CRASHED:
-        return "bad", f"{name} app crashed".strip()
+    crashed = state.app is not None and state.app.state == AppState.CRASHED
+    app = ", app crashed" if crashed else ""
     if not name or not states:
-        return "busy", "starting"
+        return ("bad" if crashed else "busy"), f"starting{app}"
     word = next(each for each in states if tint(each) == mood)
     many = f" on {states.count(word)} of {len(states)}" if len(states) > 1 else ""
     if mood == "busy" and word != TargetState.UNREGISTERED:
         word = "on its way"
-    return mood, f"{name} {word}{many}"
+    return ("bad" if crashed else mood), f"{name} {word}{many}{app}"
 
 
 def notice(state: State) -> tuple[str, str]:
