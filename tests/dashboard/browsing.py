@@ -35,4 +35,4 @@ async def opened(context: "BrowserContext", url: str, errors: list[str]) -> "Pag
 
 
 async def live(page: "Page") -> None:
-    await page.locator("html[data-live=yes]").wait_for(timeout=5000)
+    await page.locator("html[data-live=yes]").wait_for(state="attached", timeout=5000)

@@ -219,6 +219,22 @@ async def test_bodies_are_bounded(home: House, client: aiohttp.ClientSession) ->
         assert answer.status == 413
 
 
+async def test_slow_forms_are_cut(home: House) -> None:
+    """Who sends a form drop by drop is let go, and nothing is done."""
+    url = URL(home.dashboard)
+    reader, writer = await asyncio.open_connection("127.0.0.1", url.port)
+    writer.write(
+        f"POST /actions/unregister HTTP/1.1\r\nHost: localhost:{url.port}\r\n"
+        f"Origin: {home.dashboard}\r\nContent-Type: {FORM}\r\n"
+        "Content-Length: 1000\r\n\r\ntoken=".encode()
+    )
+    async with asyncio.timeout(10):
+        assert b" 408 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    assert not home.process.of("target", state="unregistered")
+
+
 async def test_the_app_decides(home: House, client: aiohttp.ClientSession) -> None:
     """A forged callback gets 401 and the app never sees it; a genuine one gets the app's answer."""
     before = len(home.process.of("callback", verdict="genuine"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 from dashboard.browsing import NEEDED, live, opened
-from dashboard.house import house
+from dashboard.house import APP, house
 from processes import upm_dev
 from yarl import URL
 
@@ -125,6 +125,40 @@ async def test_a_hostile_app_owns_nothing(tmp_path: Path, context: "BrowserConte
         for frame in inside:
             assert "upm-dev" not in await frame.evaluate("document.title")
         assert not home.process.of("target", state="unregistered")
+
+
+async def test_what_others_say_is_text(tmp_path: Path, context: "BrowserContext") -> None:
+    """No script of a key, name, path, header, body, error or line of output runs, on any page."""
+    bad = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    quoted = bad.replace("<", "&lt;")
+    alerts: list[str] = []
+    errors: list[str] = []
+    app = APP.replace("import os\n", f"import os\nprint({bad!r}, flush=True)\n", 1)
+    async with house(tmp_path, app=app) as home:
+        text = home.project.template.read_text(encoding="utf-8")
+        named = text.replace('name="{{ name }}"', f'name="{quoted}"')
+        home.project.save(named.replace('key="installed"', 'key="i&lt;b&gt;"'))
+        await home.process.seen("published", revision="r2")
+        async with aiohttp.ClientSession() as client:
+            headers = {"User-Agent": bad, "X-Bad": bad}
+            url = f"{home.public}/installed?{bad}"
+            async with client.post(url, json={bad: bad}, headers=headers) as answer:
+                assert answer.status == 401
+            async with client.get(f"{home.public}/{bad}", headers=headers):
+                pass
+        home.project.save(named.replace("{{ version }}", "{{ '" + bad + "'.x }}"))
+        await home.process.seen("withheld")
+        page = await opened(context, home.dashboard, errors)
+        page.on("dialog", lambda dialog: alerts.append(dialog.message))
+        views = ["", "?view=descriptor", "?view=traffic", "?view=app", "overlay"]
+        for view in [*views, "?view=traffic&item=c1", "?view=traffic&item=c2"]:
+            await page.goto(f"{home.dashboard}/{view}")
+            await live(page)
+            assert not await page.locator("img, script:not([src])").count(), view
+            if view == "?view=app":
+                assert bad in await page.locator("#output").inner_text()
+        assert "onerror" in await page.locator("#overlay").inner_text()
+        assert (alerts, errors) == ([], [])
 
 
 async def test_callbacks_are_seen_and_replayed(tmp_path: Path, context: "BrowserContext") -> None:

@@ -44,7 +44,8 @@ SLOW = 10.0
 """A page that takes no news for so many seconds is let go; it comes back by itself."""
 FORM_LIMIT = 12 * 1024 * 1024
 """Bytes of a form: an edited callback is among them."""
-FORM_SECONDS = 15.0
+FORM_SECONDS = 3.0
+"""What a form may take to arrive, from a browser on this machine."""
 FILES = {"live.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
