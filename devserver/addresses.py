@@ -89,6 +89,20 @@ def name_for(url: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "target"
 
 
+def served_at(host: str | None, port: int) -> str:
+    """The URL of what listens on *port* of *host*, for whoever is on this machine.
+
+    `http://localhost:8000`, unless *host* is one address, or name, that localhost does not lead to.
+    """
+    name = (host or "").lower()
+    address = _ip(name)
+    if not name or name == "localhost":
+        return f"http://localhost:{port}"
+    if address is not None and (address.is_loopback or address.is_unspecified):
+        return f"http://localhost:{port}"
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+
+
 def is_cloud(url: str) -> bool:
     """Whether a URL's host is Atlassian's own Cloud, which takes no private installs."""
     return _CLOUD.search((urlsplit(url).hostname or "").rstrip(".")) is not None

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from devserver import farewell, variables
-from devserver.addresses import is_this_machine
+from devserver.addresses import is_this_machine, served_at
 from devserver.companions import Companions, Running
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
@@ -192,7 +192,7 @@ class Serve:
         for each in sockets:
             stack.callback(each.close)
         port = sockets[0].getsockname()[1]
-        local = f"http://localhost:{port}"
+        local = served_at(settings.host, port)
         base_url = settings.public_url or local
         targets = settings.targets or (await self._simulator(stack),)
 

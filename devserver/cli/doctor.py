@@ -152,6 +152,7 @@ async def _targets(
     """Every target's checks, all targets at once."""
     import asyncio
 
+    from devserver.addresses import served_at
     from devserver.cli.once import base_url, upms
     from devserver.upm.check import Check, Level
     from devserver.upm.checkup import WayBack, checkup
@@ -165,7 +166,7 @@ async def _targets(
     address = base_url(settings)
     with suppress(UpmDevError):  # the port is taken, which the project's checks have said
         sockets = open_sockets(settings.host, settings.port)
-        address = settings.public_url or f"http://localhost:{sockets[0].getsockname()[1]}"
+        address = settings.public_url or served_at(settings.host, sockets[0].getsockname()[1])
         for each in sockets:
             servers.append(await asyncio.start_server(probe.serve, sock=each))
     back = WayBack(address, probe) if servers else None

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from devserver.addresses import served_at
 from devserver.errors import UpmDevError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class DescriptorInvalid(UpmDevError):
 
 def base_url(settings: "Settings") -> str:
     """How targets would reach us."""
-    return settings.public_url or f"http://localhost:{settings.port or 8000}"
+    return settings.public_url or served_at(settings.host, settings.port or 8000)
 
 
 def descriptors(settings: "Settings") -> "Mapping[str, Descriptor]":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from devserver import reading, variables
+from devserver.cli.once import base_url
 from devserver.descriptor.document import Context
 from devserver.descriptor.examine import Examined
 from devserver.model import Diagnostic, Target
@@ -37,7 +38,7 @@ def read(settings: Settings, context: Context, target: Target | None = None) -> 
         return variables.for_target(
             settings,
             target,
-            base_url=settings.public_url or f"http://localhost:{settings.port or 8000}",
+            base_url=base_url(settings),
             files=files,
             environ=os.environ,
         )

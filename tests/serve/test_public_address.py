@@ -9,6 +9,8 @@ from aiohttp import ClientSession, web
 from processes import upm_dev
 from projects import Project
 
+from devserver.addresses import served_at
+from devserver.interfaces import reached
 from devserver.simulator import SimulatedHost, simulated_host
 
 
@@ -156,3 +158,37 @@ variables = {{ key = "com.acme.hello-dev" }}
 
 def ours(host: SimulatedHost) -> list[str]:
     return [key for key in host.state.plugins if key.startswith("com.acme.")]
+
+
+async def test_an_address_of_ones_own_is_what_targets_are_told(project: Project) -> None:
+    """With --host alone: localhost does not lead there, so nobody is sent to it."""
+    address = reached("http://localhost").outward
+    if address is None:
+        pytest.skip("this machine has no address but loopback")
+    async with simulated_host(port=0, allow_fetch=[f"{address}/32"]) as host:
+        arguments = (str(project.root), "--json", "--port", "0", "--target", host.url)
+        async with upm_dev("serve", *arguments, "--host", address) as serve:
+            started = await serve.seen("started")
+            confirmed = await serve.seen("target", state="confirmed")
+
+    assert started["urls"]["descriptor"].startswith(f"http://{address}:")
+    assert confirmed["by"] == "callback"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        (None, "http://localhost:8000"),
+        ("localhost", "http://localhost:8000"),
+        ("127.0.0.1", "http://localhost:8000"),
+        ("::1", "http://localhost:8000"),
+        ("0.0.0.0", "http://localhost:8000"),
+        ("::", "http://localhost:8000"),
+        ("172.17.0.1", "http://172.17.0.1:8000"),
+        ("fd00::1", "http://[fd00::1]:8000"),
+        ("Workstation", "http://workstation:8000"),
+    ],
+)
+def test_where_a_host_is_served(host: str | None, url: str) -> None:
+    """As whoever is on this machine would open it."""
+    assert served_at(host, 8000) == url
