@@ -18,6 +18,7 @@ descriptor=$(find "$project" -path '*/src/main/resources/atlassian-plugin.xml' -
 [ -n "$descriptor" ] || { echo "no src/main/resources/atlassian-plugin.xml in $project" >&2; exit 2; }
 work=$(mktemp -d)
 cp "$descriptor" "$work/before"
+: >"$work/events"
 serve=
 finish() {
   cp "$work/before" "$descriptor"

@@ -1,7 +1,7 @@
 """`upm-dev init`: a new project from a starter."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -42,9 +42,10 @@ def command(folder: Path, starter: str | None, key: str | None, name: str | None
         for each, what in STARTERS.items():
             click.echo(f"  {each:12} {what}", err=True)
         starter = ask("Starter", "p2-plugin", tuple(STARTERS))
-    name = name or (ask or _default)("Name", word.replace("-", " ").title(), ())
-    key = key or (ask or _default)("Key", f"com.example.{word}", ())
-    written = write(folder, starter, _facts(key, name))
+    _refuse_taken(folder, starter)
+    name = name or (ask or _default)("Name", word.replace("-", " ").title(), check=_name)
+    key = key or (ask or _default)("Key", f"com.example.{word}", check=_key)
+    written = write(folder, starter, _facts(_key(key), _name(name)))
     click.echo(f"{folder}: {', '.join(written)}", err=True)
     for line in _next(folder, starter):
         click.echo(line)
@@ -55,22 +56,11 @@ def write(folder: Path, starter: str, facts: Mapping[str, str]) -> tuple[str, ..
 
     Raises UsageError before anything is written where a file is there already.
     """
-    source = starters() / starter
-    names = sorted(
-        each.relative_to(source).as_posix() for each in source.rglob("*") if each.is_file()
-    )
+    _refuse_taken(folder, starter)
     files = {
-        # A .gitignore of the starter's own would be obeyed in this repository.
-        (".gitignore" if name == "gitignore" else name): _filled(
-            (source / name).read_text(encoding="utf-8"), name, facts
-        )
-        for name in names
+        name: _filled(source.read_text(encoding="utf-8"), name, facts)
+        for name, source in _files(starter).items()
     }
-    if taken := [name for name in files if (folder / name).exists()]:
-        raise UsageError(
-            f"{folder} has {', '.join(taken)} already: nothing was written",
-            remedy="name a folder that is new: upm-dev init DIR",
-        )
     try:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +74,25 @@ def write(folder: Path, starter: str, facts: Mapping[str, str]) -> tuple[str, ..
     return tuple(files)
 
 
+def _files(starter: str) -> dict[str, Path]:
+    """What the starter brings, by the name that it gets."""
+    folder = starters() / starter
+    names = sorted(
+        each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
+    )
+    # A .gitignore of the starter's own would be obeyed in this repository.
+    return {(".gitignore" if name == "gitignore" else name): folder / name for name in names}
+
+
+def _refuse_taken(folder: Path, starter: str) -> None:
+    """Raises UsageError where one of the files is there already."""
+    if taken := [name for name in _files(starter) if (folder / name).exists()]:
+        raise UsageError(
+            f"{folder} has {', '.join(taken)} already: nothing was written",
+            remedy="name a folder that is new: upm-dev init DIR",
+        )
+
+
 def starters() -> Path:
     """Where the starters are: inside the package of a wheel, beside it in a checkout."""
     package = Path(__file__).parents[1]
@@ -91,20 +100,30 @@ def starters() -> Path:
     return inside if inside.is_dir() else package.parent / "templates" / "starters"
 
 
-def _default(_: str, default: str, __: tuple[str, ...]) -> str:
-    return default
+def _default(
+    _: str, default: str, __: tuple[str, ...] = (), check: Callable[[str], str] = str
+) -> str:
+    return check(default)
 
 
-def _facts(key: str, name: str) -> dict[str, str]:
+def _key(key: str) -> str:
     if not KEY.fullmatch(key):
         raise UsageError(
             f"{key!r} is no key for an app",
             remedy="use letters, digits, dots and dashes, like com.example.hello",
         )
+    return key
+
+
+def _name(name: str) -> str:
     if not name.strip() or not name.isprintable():
         raise UsageError("the app needs a name that can be read", remedy='--name "Hello World"')
+    return name.strip()
+
+
+def _facts(key: str, name: str) -> dict[str, str]:
     group, _, artifact = key.rpartition(".")
-    return {"key": key, "name": name.strip(), "group": group or key, "artifact": artifact}
+    return {"key": key, "name": name, "group": group or key, "artifact": artifact}
 
 
 def _filled(text: str, file: str, facts: Mapping[str, str]) -> str:

@@ -3,9 +3,11 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import click
+
+from devserver.errors import UsageError
 
 _waited = 0.0
 
@@ -35,16 +37,38 @@ def confirm(*, default: bool = False) -> Callable[[str], bool] | None:
     return lambda question: bool(_timed(click.confirm, question, default=default))
 
 
-def text() -> Callable[[str, str, tuple[str, ...]], str] | None:
-    """Asks for a word on stderr, with a default and perhaps the only words that will do."""
-    if not _somebody_there():
-        return None
+class Ask(Protocol):
+    """Asks for a word on stderr until there is one that will do."""
 
-    def prompt(question: str, default: str, words: tuple[str, ...]) -> str:
-        kind = click.Choice(words) if words else None
-        return str(_timed(click.prompt, question, default=default, type=kind))
+    def __call__(
+        self,
+        question: str,
+        default: str,
+        words: tuple[str, ...] = (),
+        check: Callable[[str], str] = str,
+    ) -> str:
+        """*words*: the only ones there are. *check* raises UsageError for what will not do."""
 
-    return prompt
+
+def text() -> Ask | None:
+    """Asks for a word; None where there is no terminal."""
+    return _text if _somebody_there() else None
+
+
+def _text(
+    question: str,
+    default: str,
+    words: tuple[str, ...] = (),
+    check: Callable[[str], str] = str,
+) -> str:
+    def checked(value: str) -> str:
+        try:
+            return check(value)
+        except UsageError as error:
+            raise click.UsageError(f"{error.reason}: {error.remedy}") from error
+
+    kind = {"type": click.Choice(words)} if words else {"value_proc": checked}
+    return str(_timed(click.prompt, question, default=default, **kind))
 
 
 def secret() -> Callable[[str], str] | None:

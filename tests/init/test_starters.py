@@ -1,5 +1,6 @@
 """`upm-dev init`: each starter renders, passes, and is confirmed by its kind of host."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,6 +100,32 @@ def test_what_cannot_be_is_said(tmp_path: Path, flags: tuple[str, ...], said: st
     assert made.returncode == 2
     assert said in made.stderr
     assert not (tmp_path / "app").exists()
+
+
+def test_it_asks_at_a_terminal(tmp_path: Path) -> None:
+    """Starter, name and key; what will not do is asked again, and Enter takes what is offered."""
+    ours, theirs = os.openpty()
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "devserver", "init", "hello"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        cwd=tmp_path,
+        env=environment(),
+    )
+    os.close(theirs)
+    os.write(ours, b"nope\nxml-plugin\nMine & Yours\na b\n\n")
+    assert asked.stdout is not None
+    with asked.stdout as said:
+        assert said.read() == b"cd hello\nupm-dev serve\n"
+    assert asked.wait(10) == 0
+    seen = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert "a plugin without code" in seen
+    assert "'a b' is no key for an app" in seen
+    text = (tmp_path / "hello/upm-dev.toml").read_text("utf-8")
+    assert 'key = "com.example.hello"' in text
+    assert 'name = "Mine & Yours"' in text
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
