@@ -9,7 +9,7 @@ import asyncio
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -86,11 +86,13 @@ class ByJar:
         self._before: Listed | None = None
         """What was installed when this attempt began."""
         self._sent: Packed | None = None
+        """What is under way; let go once it has ended, since it may be large."""
         self._good: _Good | None = None
         self._blind = False
         """This target does not show descriptions, so no mark can be read."""
         self._warned = False
         self._told: File | None = None
+        """The file that was last sent, and told of."""
         self._offered = ExitStack()
 
     @property
@@ -118,6 +120,7 @@ class ByJar:
     async def send(self, attempt: Attempt, token: str) -> Task:
         descriptor = attempt.descriptor
         sign = mark(attempt.revision, descriptor.digest)
+        self._sent = None
         self._sent = await asyncio.to_thread(self._plugin.pack, descriptor, sign)
         self._tell_jar(self._sent)
         if self._log is not None:
@@ -235,9 +238,11 @@ class ByJar:
         file = _spool()
         file.writelines(self._sent.data)
         self._good = _Good(attempt.revision, attempt.descriptor, file)
+        self._sent = None
 
     async def _put_back(self, attempt: Attempt) -> str:
         """Bring back what ran before, where it does not run; what was done, for the message."""
+        self._sent = None
         if self._before is None:
             return ""
         key = attempt.descriptor.key
@@ -274,14 +279,14 @@ class ByJar:
         if self._good is None:
             return self._plugin.as_built(mark(attempt.revision, "0" * 12), version)
         good = self._good
-        assert self._sent is not None
+        assert self._told is not None
         good.jar.seek(0)
         archive = parse(good.jar.read())
         assert isinstance(archive, Archive)
         sign = mark(good.revision, good.descriptor.digest)
         data = patched(archive, {DESCRIPTOR: marked(good.descriptor.body, sign, version)})
         assert isinstance(data, Pieces)
-        return replace(self._sent, data=data)
+        return Packed(self._told, data)
 
     async def _ended(self, task: Task) -> Listed:
         while True:
