@@ -236,7 +236,8 @@ class ByJar:
         if self._good is not None:
             self._good.jar.close()
         file = _spool()
-        file.writelines(self._sent.data)
+        for each in self._sent.data:  # writelines would hold it all in memory before it looks
+            file.write(each)
         self._good = _Good(attempt.revision, attempt.descriptor, file)
         self._sent = None
 

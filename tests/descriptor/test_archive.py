@@ -258,3 +258,39 @@ def test_a_signed_jar_is_an_unsigned_one_after(tmp_path: Path) -> None:
     (tmp_path / "b.jar").write_bytes(found)
     assert "jar is unsigned" in run("jarsigner", "-verify", "b.jar")
     run("unzip", "-t", "b.jar")
+
+
+@pytest.mark.skipif(not shutil.which("zip"), reason="there is no zip")
+@pytest.mark.parametrize("how", ["-q -r", "-q -r -fz", "-q -r -0", "streamed"])
+def test_what_zip_makes(tmp_path: Path, how: str) -> None:
+    """Its zip64, its data descriptors (what goes into a pipe has them), stored or deflated."""
+    for name, data in FILES.items():
+        if not name.endswith("/"):
+            (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "in" / name).write_bytes(data)
+    made = tmp_path / "a.jar"
+    if how == "streamed":
+        piped = subprocess.run(
+            ["zip", "-q", "-r", "-", "."], cwd=tmp_path / "in", capture_output=True, check=True
+        )
+        made.write_bytes(piped.stdout)
+    else:
+        subprocess.run(["zip", *how.split(), made, "."], cwd=tmp_path / "in", check=True)
+    before = contents(made.read_bytes())
+    found = patched(made.read_bytes(), {MAIN: b"<b/>" * 200, "neu": b"n"})
+    assert contents(found) == {**before, MAIN: b"<b/>" * 200, "neu": b"n"}
+    (tmp_path / "b.jar").write_bytes(found)
+    tested = subprocess.run(
+        ["unzip", "-t", "b.jar"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "No errors" in tested.stdout
+
+
+@pytest.mark.skipif(not shutil.which("zip"), reason="there is no zip")
+def test_what_zip_has_encrypted(tmp_path: Path) -> None:
+    """Told as what it is."""
+    (tmp_path / MAIN).write_text("<a/>", "utf-8")
+    subprocess.run(["zip", "-q", "-P", "secret", "a.jar", MAIN], cwd=tmp_path, check=True)
+    found = parse((tmp_path / "a.jar").read_bytes())
+    assert isinstance(found, Unfit)
+    assert f"encrypted ({MAIN})" in found.reason
