@@ -44,6 +44,7 @@ from devserver.renewal import Find, Renewal
 from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
+from devserver.stale import Stale
 from devserver.upm.client import Upm
 from devserver.upm.delivery import Delivery
 from devserver.upm.journal import Journal
@@ -256,6 +257,8 @@ class Serve:
         running: list[tuple[str, Callable[[], Any]]] = [("pipeline", self._pipeline.run)]
         running += [(f"registrar {each.target.name}", each.run) for each in self._registrars]
         running.append(("public port", self._port.run))
+        stale = Stale(self.bus, settings.root, settings.files)
+        running.append(("settings", stale.run))
         if self._renew is not None:
             renewal = Renewal(self.bus, settings.root, self._registrars, self._renew)
             running.append(("credentials", renewal.run))

@@ -32,7 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"sources", "reading", "surroundings", "watch", "publish", "callbacks", "upm", "selfcheck"}
         | {"app", "backend", "datacenter", "deadman", "editor", "probe"}
     ),
-    frozenset({"registrar", "renewal", "pipeline", "farewell"}),
+    frozenset({"registrar", "renewal", "pipeline", "farewell", "stale"}),
     frozenset({"web", "terminal", "simulator"}),
     frozenset({"companions", "errands", "port", "run"}),
     frozenset({"cli", "__main__"}),

@@ -273,3 +273,17 @@ async def test_polling_sees_what_no_event_tells(project: Project) -> None:
         await serve.seen("target", state="confirmed", revision="r1")
         project.save(project.template_with("2.0"))
         await serve.seen("target", state="confirmed", revision="r2")
+
+
+async def test_settings_that_change_are_told(project: Project) -> None:
+    """They were read at the start; nobody should wait for what a change of them does."""
+    async with (
+        simulated_host(port=0) as host,
+        upm_dev("serve", project.root, "--json", "--port", "0", "--target", host.url) as serve,
+    ):
+        await serve.seen("target", state="confirmed")
+        text = project.settings.read_text(encoding="utf-8")
+        project.save(text.replace("Hello World", "Another"), project.settings)
+        told = await serve.seen("notice", severity="warning")
+    assert told["message"].startswith("upm-dev.toml has changed")
+    assert "start it again" in told["remedy"]
