@@ -200,7 +200,7 @@ class Registrar:
                     return self._own.keys
                 for key in self._own.keys:
                     if self._keep:
-                        self._own.keep(key)
+                        await self._own.keep(key)
                         continue
                     if await self._own.release(key):
                         self._progress.tell(TargetState.UNREGISTERED)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from devserver.addresses import is_this_machine
-from devserver.errors import TargetRefused
+from devserver.errors import TargetError, TargetRefused
 from devserver.model import Descriptor, Target
 from devserver.upm.answers import Plugin
 from devserver.upm.client import Upm
@@ -138,16 +138,29 @@ class Ownership:
         else:
             was_there = await self._upm.plugin(key) is not None
             await self._upm.uninstall(key)
-        self._keys.remove(key)
-        self._landed.discard(key)
-        self._forget(key)
+        self._drop(key)
         return was_there
 
-    def keep(self, key: str) -> None:
-        """Leave the app there: on purpose, so it is no orphan."""
+    async def keep(self, key: str) -> None:
+        """Leave the app there: on purpose, so it is no orphan. What is not there is forgotten."""
+        if not await self._may_be_there(key):
+            self._drop(key)
+            return
         with self._journal_at_hand() as journal:
             if journal:
                 journal.keep(self._target.url, key)
+
+    async def _may_be_there(self, key: str) -> bool:
+        """Whether the target lists it, or does not say."""
+        try:
+            return await self._upm.plugin(key) is not None
+        except TargetError:
+            return True
+
+    def _drop(self, key: str) -> None:
+        self._keys.remove(key)
+        self._landed.discard(key)
+        self._forget(key)
 
     def _far(self) -> TargetRefused:
         name = self._target.name

@@ -131,6 +131,8 @@ async def test_register_ends_with_it(
     event = register.of("target", state=state)[0]
     assert_told(event, code, reason)
     assert states(register) == before
+    left = ["simulated: com.acme.hello"] if "installed" in before else []
+    assert register.of("stopped")[0]["left"] == left
 
 
 async def test_the_address_to_use_is_found(project: Project) -> None:
