@@ -71,9 +71,9 @@ def told(key: str, state: State) -> list[str] | None:
             return ["", *(lines or ["  no target yet"]), ""]
         case "d":
             if state.published is None:
-                return ["  nothing is published yet"]
-            changes = [f"  {one_line(sentence(each))}" for each in state.published.diff]
-            return [f"  {state.published.revision}", *(changes or ["  same modules"])]
+                return ["", "  nothing is published yet", ""]
+            changes = [f"    {one_line(sentence(each))}" for each in state.published.diff]
+            return ["", f"  {state.published.revision}", *(changes or ["    same modules"]), ""]
         case "c":
             return [CLEAR]
         case _:
@@ -126,5 +126,8 @@ class Keys:
             self._do()(command)
         elif (lines := told(typed, self._screen.state)) is not None:
             self._screen.show(lines)
+        elif typed[:2] in ("r ", "y "):
+            name = one_line(typed[2:42])
+            self._screen.show([f"  no target is called {name}; t + Enter lists them"])
         elif typed:
             self._screen.show([f"  {one_line(typed[:20])!r} means nothing; h + Enter for help"])

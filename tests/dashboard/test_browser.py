@@ -218,27 +218,40 @@ async def test_a_server_that_comes_back(tmp_path: Path, context: "BrowserContext
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: .ci/axe fetches it from npm")
 async def test_everybody_can_use_it(tmp_path: Path, browser: "Browser") -> None:
-    """axe-core finds nothing serious, light and dark, wide and at 360 px; nothing overflows."""
-    async with house(tmp_path) as home:
-        async with aiohttp.ClientSession() as client:
-            await client.post(f"{home.public}/installed", json={"key": "com.acme.hello"})
-        found = []
+    """axe-core finds nothing serious, light and dark, wide and at 360 px; nothing overflows.
+
+    With a target that is away, a forged callback, a crashed app; then with the overlay.
+    """
+    found: list[tuple[str, ...]] = []
+
+    async def look(url: str, overlay: bool = False) -> None:
         for scheme, width in (("light", 1280), ("dark", 360)):
             context = await browser.new_context(
                 color_scheme="dark" if scheme == "dark" else "light",
                 viewport={"width": width, "height": 800},
                 bypass_csp=True,
             )
-            page = await context.new_page()
-            for path in ("/", "/?view=descriptor", "/?view=traffic&item=c1", "/?view=app"):
-                await page.goto(home.dashboard + path)
-                await page.add_script_tag(path=AXE)
-                result = await page.evaluate("axe.run()")
-                found += [
-                    (scheme, path, each["id"], each["nodes"][0]["html"][:200])
-                    for each in result["violations"]
-                    if each["impact"] in ("serious", "critical")
-                ]
-                assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            page = await opened(context, url, [])
+            await live(page)
+            assert await page.locator("dialog[open]").count() == overlay
+            await page.add_script_tag(path=AXE)
+            for each in (await page.evaluate("axe.run()"))["violations"]:
+                if each["impact"] in ("serious", "critical"):
+                    found.append((scheme, url, each["id"], each["nodes"][0]["html"][:200]))
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, url
             await context.close()
+
+    away = ("--target", "http://localhost:9/a-host-with-a-rather-long-address-that-is-away")
+    async with house(tmp_path, *away) as home:
+        async with aiohttp.ClientSession() as client:
+            await client.post(f"{home.public}/installed", json={"key": "com.acme.hello"})
+        for path in ("/", "/?view=descriptor", "/?view=traffic&item=c1", "/?view=app"):
+            await look(home.dashboard + path)
+        (home.project.root / "app.py").write_text("raise SystemExit(1)\n", encoding="utf-8")
+        await home.process.seen("app", state="crashed")
+        await look(f"{home.dashboard}/?view=app")
+        home.project.save(home.project.template_with("{{ versoin }}"))
+        await home.process.seen("withheld")
+        for path in ("/", "/?view=descriptor", "/overlay"):
+            await look(home.dashboard + path, overlay=True)
     assert found == []

@@ -101,7 +101,7 @@ async def test_yes_and_pause(tmp_path: Path) -> None:
         async with terminal(project, host.url) as screen:
             await screen.shows("NOT-OURS")
             screen.type("y nobody")
-            await screen.shows("means nothing")
+            await screen.shows("no target is called nobody")
             screen.type("y jira")
             await screen.shows("confirmed r1")
             screen.type("y")
@@ -174,11 +174,11 @@ def test_what_is_asked(typed: str, command: Command | None) -> None:
 def test_before_anything_is_known() -> None:
     """Keys are answered all the same; text of others is made harmless."""
     state = State()
-    assert told("d", state) == ["  nothing is published yet"]
+    assert told("d", state) == ["", "  nothing is published yet", ""]
     assert told("t", state) == ["", "  no target yet", ""]
     assert told("?", state) is None
     started = Started(urls={"app": "http://x/\x1b[2J"}, targets={}, ready_ms=1, watcher="x")
     state = apply(state, started)
     assert "\x1b" not in "".join(told("u", state) or ())
     state = apply(state, Published(revision="r1", digest="d", url="u"))
-    assert told("d", state) == ["  r1", "  same modules"]
+    assert told("d", state) == ["", "  r1", "    same modules", ""]
