@@ -147,12 +147,16 @@ class ByJar:
 
     def _copy(self, folder: Path, packed: Packed) -> TargetError:
         """Put the JAR into a folder that the host reads; it does so when it starts."""
+        made = None
         try:
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".upm-dev-", delete=False) as file:
+                made = Path(file.name)
                 file.writelines(packed.data)
-            Path(file.name).chmod(0o644)
-            Path(file.name).replace(folder / packed.name)
+            made.chmod(0o644)
+            made.replace(folder / packed.name)
         except OSError as exc:
+            if made is not None:
+                made.unlink(missing_ok=True)
             return TargetRefused(
                 f"{folder} cannot be written: {(exc.strerror or str(exc)).lower()}",
                 remedy="name a folder in which you may write",

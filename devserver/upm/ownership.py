@@ -13,7 +13,7 @@ from devserver.errors import TargetError, TargetRefused
 from devserver.model import Descriptor, Target
 from devserver.upm.answers import Plugin
 from devserver.upm.client import Upm
-from devserver.upm.journal import Journal, JournalBroken
+from devserver.upm.journal import Entry, Journal, JournalBroken
 
 
 class Permission(StrEnum):
@@ -55,6 +55,8 @@ class Ownership:
         self._warn = warn
         self._keys: list[str] = []
         self._landed: set[str] = set()
+        self._earlier: dict[str, Entry] = {}
+        """What the journal had of our keys before this run."""
         self._adopts = adopts
         self._shipped: set[str] = set()
         if not (target.dev or upm.wire.is_cloud or is_this_machine(target.url)):
@@ -109,7 +111,9 @@ class Ownership:
                 "installed, then the old one removed",
                 code="KEY-CHANGED",
             )
-        known = Permission.TAKE_OVER in self._permissions or self._is_noted(key)
+        if (entry := self._entry(key)) is not None:
+            self._earlier[key] = entry
+        known = Permission.TAKE_OVER in self._permissions or entry is not None
         if self._adopts or not known:
             there = await self._upm.plugin(key)
             near = self._adopts and is_this_machine(self._target.url)
@@ -128,7 +132,10 @@ class Ownership:
         """Forget *key* where the target has taken nothing of it so far."""
         if key in self._keys and key not in self._landed:
             self._keys.remove(key)
-            self._forget(key)
+            if (earlier := self._earlier.get(key)) is None:
+                self._forget(key)
+            elif earlier.kept:  # what an earlier run left there is there still
+                self.keep(key)
 
     async def release(self, key: str) -> bool:
         """Take the app away, whether there was one; what came with the product stays."""
@@ -182,11 +189,11 @@ class Ownership:
             code="NOT-OURS",
         )
 
-    def _is_noted(self, key: str) -> bool:
-        found = None
+    def _entry(self, key: str) -> Entry | None:
+        """What an earlier run noted of *key*."""
         with self._journal_at_hand() as journal:
-            found = journal.entry(self._target.url, key) if journal else None
-        return found is not None
+            return journal.entry(self._target.url, key) if journal else None
+        return None  # the journal turned out to be broken
 
     def _note(self, descriptor: Descriptor) -> None:
         target = self._target

@@ -82,6 +82,23 @@ async def test_a_refused_post_leaves_no_entry(host: SimulatedHost, journal: Jour
         assert our.registrars[0].installed == ()
 
 
+async def test_a_refused_post_leaves_what_an_earlier_run_left(
+    host: SimulatedHost, journal: Journal
+) -> None:
+    """The app is there still, kept on purpose: it stays ours, and `unregister` finds it."""
+    async with house(host, journal=journal) as our:
+        our.save()
+        await our.until(CONFIRMED)
+    journal.keep(host.url, KEY)
+    host.script(Fault(kind="status", stage="install", status=409, times=1))
+    async with house(host, journal=journal) as our:
+        our.save(version="2.0")
+        await our.until(TargetState.REFUSED)
+
+    (entry,) = journal.entries()
+    assert (entry.key, entry.kept) == (KEY, True)
+
+
 async def test_what_never_arrived_is_not_said_to_be_taken_away(
     host: SimulatedHost, journal: Journal
 ) -> None:
