@@ -135,7 +135,7 @@ class Ownership:
             if (earlier := self._earlier.get(key)) is None:
                 self._forget(key)
             elif earlier.kept:  # what an earlier run left there is there still
-                self.keep(key)
+                self._note_kept(key)
 
     async def release(self, key: str) -> bool:
         """Take the app away, whether there was one; what came with the product stays."""
@@ -153,9 +153,7 @@ class Ownership:
         if not await self._may_be_there(key):
             self._drop(key)
             return
-        with self._journal_at_hand() as journal:
-            if journal:
-                journal.keep(self._target.url, key)
+        self._note_kept(key)
 
     async def _may_be_there(self, key: str) -> bool:
         """Whether the target lists it, or does not say."""
@@ -200,6 +198,11 @@ class Ownership:
         with self._journal_at_hand() as journal:
             if journal:
                 journal.note(target.name, target.url, descriptor.key, descriptor.digest)
+
+    def _note_kept(self, key: str) -> None:
+        with self._journal_at_hand() as journal:
+            if journal:
+                journal.keep(self._target.url, key)
 
     def _forget(self, key: str) -> None:
         with self._journal_at_hand() as journal:
