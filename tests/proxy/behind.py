@@ -174,14 +174,18 @@ async def app_running(port: int = 0, left: Left | None = None) -> AsyncIterator[
 
 @asynccontextmanager
 async def fronted(
-    app_url: str, *, public_url: str | None = None, dashboard: str | None = None
+    app_url: str,
+    *,
+    public_url: str | None = None,
+    dashboard: str | None = None,
+    host: str | None = None,
 ) -> AsyncIterator[Front]:
     front = Front()
     backend = Backend(app_url, command="python app.py --secret=hush")
     proxy = Proxy(backend, front.heard.append, public_url=public_url, dashboard=dashboard)
     site = Site(front.published, front.bus, front.receive, proxy)
     hosts = frozenset({"tunnel.example"})
-    async with serving(public_app(site, hosts), open_sockets(None, 0)) as port:
+    async with serving(public_app(site, hosts), open_sockets(host, 0)) as port:
         front.url, front.app_url = f"http://localhost:{port}", app_url
         try:
             yield front

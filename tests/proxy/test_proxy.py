@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
@@ -58,18 +59,47 @@ async def test_what_belongs_to_a_connection_stays(
             "Proxy-Authorization": "Basic x",
             "X-Forwarded-For": "203.0.113.9",
             "X-Forwarded-Host": "evil.example",
+            "X-Forwarded-Prefix": "/evil",
+            "X-Forwarded-Port": "666",
             "Forwarded": "host=evil.example",
         },
     ) as answer:
         headers = {name.lower(): value for name, value in (await answer.json())["headers"]}
 
     assert not headers.keys() & {"x-hop", "te", "proxy-authorization", "forwarded"}
+    assert not headers.keys() & {"x-forwarded-prefix", "x-forwarded-port"}
     assert headers["x-forwarded-for"] in ("203.0.113.9, 127.0.0.1", "203.0.113.9, ::1")
     assert headers["x-forwarded-host"] == URL(front.url).authority
     assert headers["x-forwarded-proto"] == "http"
     async with client.get(f"{front.url}/cookies") as answer:
         assert "X-Secret" not in answer.headers
         assert answer.headers.getall("Set-Cookie") == ["a=1; Path=/", "b=2; Path=/; HttpOnly"]
+
+
+def own_address() -> str:
+    """This machine's address on its network; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:
+        try:
+            each.connect(("203.0.113.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        address: str = each.getsockname()[0]
+        return address
+
+
+@pytest.mark.skipif(own_address().startswith("127."), reason="this machine is on no network")
+async def test_what_strangers_say_of_themselves(client: aiohttp.ClientSession) -> None:
+    """Only a tunnel on this machine knows for whom it asks; others are who they are."""
+    async with (
+        app_running() as url,
+        fronted(url, host="0.0.0.0") as front,
+        client.get(
+            f"http://{own_address()}:{URL(front.url).port}/x",
+            headers={"Host": "localhost", "X-Forwarded-For": "203.0.113.9"},
+        ) as answer,
+    ):
+        headers = dict((await answer.json())["headers"])
+    assert headers["X-Forwarded-For"] == own_address()
 
 
 async def test_the_scheme_of_a_tunnel(client: aiohttp.ClientSession) -> None:
