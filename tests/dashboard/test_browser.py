@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 import pytest
@@ -217,29 +217,29 @@ async def test_a_server_that_comes_back(tmp_path: Path, context: "BrowserContext
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="needs axe-core: .ci/axe fetches it from npm")
-async def test_everybody_can_use_it(tmp_path: Path, browser: "Browser") -> None:
-    """axe-core finds nothing serious, light and dark, wide and at 360 px; nothing overflows.
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+async def test_everybody_can_use_it(
+    tmp_path: Path, browser: "Browser", scheme: Literal["light", "dark"], width: int
+) -> None:
+    """axe-core finds nothing serious, light and wide, dark and at 360 px; nothing overflows.
 
     With a target that is away, a forged callback, a crashed app; then with the overlay.
     """
     found: list[tuple[str, ...]] = []
 
     async def look(url: str, overlay: bool = False) -> None:
-        for scheme, width in (("light", 1280), ("dark", 360)):
-            context = await browser.new_context(
-                color_scheme="dark" if scheme == "dark" else "light",
-                viewport={"width": width, "height": 800},
-                bypass_csp=True,
-            )
-            page = await opened(context, url, [])
-            await live(page)
-            assert await page.locator("dialog[open]").count() == overlay
-            await page.add_script_tag(path=AXE)
-            for each in (await page.evaluate("axe.run()"))["violations"]:
-                if each["impact"] in ("serious", "critical"):
-                    found.append((scheme, url, each["id"], each["nodes"][0]["html"][:200]))
-            assert await page.evaluate("document.documentElement.scrollWidth") <= width, url
-            await context.close()
+        context = await browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
+        )
+        page = await opened(context, url, [])
+        await live(page)
+        assert await page.locator("dialog[open]").count() == overlay
+        await page.add_script_tag(path=AXE)
+        for each in (await page.evaluate("axe.run()"))["violations"]:
+            if each["impact"] in ("serious", "critical"):
+                found.append((url, each["id"], each["nodes"][0]["html"][:200]))
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, url
+        await context.close()
 
     away = ("--target", "http://localhost:9/a-host-with-a-rather-long-address-that-is-away")
     async with house(tmp_path, *away) as home:

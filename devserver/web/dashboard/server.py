@@ -35,6 +35,7 @@ from devserver.commands import (
 from devserver.events import AppState, State, to_json
 from devserver.web.dashboard import export, inspector, panels, standing
 from devserver.web.dashboard.desk import Desk, Look
+from devserver.web.dashboard.panels import Panel
 from devserver.web.hosts import guard
 
 GATHER = 0.008
@@ -69,13 +70,37 @@ class Door:
     framed_by: tuple[str, ...] = ()
 
 
+class Drawings:
+    """The panels as they are now, drawn once for all the tabs that show the same."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._made: dict[Look | None, tuple[Panel, ...]] = {}
+
+    def stale(self) -> None:
+        """Something happened: what was drawn counts no more."""
+        self._made.clear()
+
+    def of(self, look: Look | None) -> tuple[Panel, ...]:
+        """Those of *look*; None: the overlay alone."""
+        if look not in self._made:
+            desk = self._door.desk
+            if look is None:
+                self._made[look] = (panels.overlay(desk),)
+            else:
+                self._made[look] = tuple(panels.panels(desk, look, self._door.token))
+        return self._made[look]
+
+
 DOOR = web.AppKey("DOOR", Door)
+DRAWINGS = web.AppKey("DRAWINGS", Drawings)
 LIVE: "web.AppKey[set[web.WebSocketResponse]]" = web.AppKey("LIVE", set)
 
 
 def dashboard_app(door: Door) -> web.Application:
     app = web.Application(middlewares=[guarded, guard(frozenset())], client_max_size=FORM_LIMIT)
     app[DOOR] = door
+    app[DRAWINGS] = Drawings(door)
     app[LIVE] = set()
     app.on_shutdown.append(hang_up)
     app.add_routes(
@@ -203,13 +228,18 @@ async def live(request: web.Request) -> web.StreamResponse:
     await socket.prepare(request)
     request.app[LIVE].add(socket)
     news = asyncio.Event()
-    only_overlay = request.query.get("page") == "overlay"
+    drawings = request.app[DRAWINGS]
+    look = None if request.query.get("page") == "overlay" else Look.of(request.query)
+
+    def stir(*_: object) -> None:
+        drawings.stale()
+        news.set()
+
     with ExitStack() as stack:
-        stack.enter_context(door.desk.bus.listening(lambda _: news.set()))
-        stack.enter_context(door.desk.traffic.listening(news.set))
-        telling = asyncio.create_task(
-            _tell(socket, door, Look.of(request.query), news, only_overlay)
-        )
+        stack.enter_context(door.desk.bus.listening(stir))
+        stack.enter_context(door.desk.traffic.listening(stir))
+        drawings.stale()  # while nobody looked, nobody heard what happened
+        telling = asyncio.create_task(_tell(socket, door, drawings, look, news))
         try:
             async for _ in socket:  # nothing is said; the end is heard
                 pass
@@ -222,23 +252,23 @@ async def live(request: web.Request) -> web.StreamResponse:
 
 
 async def _tell(
-    socket: web.WebSocketResponse, door: Door, look: Look, news: asyncio.Event, only_overlay: bool
+    socket: web.WebSocketResponse,
+    door: Door,
+    drawings: Drawings,
+    look: Look | None,
+    news: asyncio.Event,
 ) -> None:
     sent: dict[str, str] = {}
     async for _ in _moments(news):
         now = door.desk.bus.state
-        shown = (
-            [panels.overlay(door.desk)]
-            if only_overlay
-            else panels.panels(door.desk, look, door.token)
-        )
+        shown = drawings.of(look)
         fresh = {each.name: each for each in shown if sent.get(each.name) != each.digest}
         sent |= {name: each.digest for name, each in fresh.items()}
         message = {
             "start": door.start,
             "title": standing.title(now),
             "reload": _reloads(now),
-            "notice": standing.notice(now),
+            "notice": door.desk.redactor.document(standing.notice(now)),
             "panels": {name: [each.digest, each.html] for name, each in fresh.items()},
         }
         try:
