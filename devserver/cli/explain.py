@@ -66,6 +66,10 @@ def command(code: str | None, write: Path | None) -> None:
         click.echo(book.text(page), nl=False)
     elif (what := {**OTHERS, **_settings()}.get(asked)) is not None:
         click.echo(f"{asked}: {what}")
+        from devserver.datacenter.findings import REMEDIES
+
+        if asked in REMEDIES:
+            click.echo(f"\nWhat to do: {REMEDIES[asked]}")
     elif (refusal := causes.page(asked)) is not None:
         click.echo(refusal, nl=False)
     else:

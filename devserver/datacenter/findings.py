@@ -21,6 +21,33 @@ CODES: Mapping[str, str] = {
 """What is found when a descriptor and a JAR are put together; `upm-dev explain CODE` prints it."""
 
 
+REMEDIES: Mapping[str, str] = {
+    "B001": "atlas-package (mvn package, or gradle assemble), once; the JAR is then found by "
+    "itself in target or build/libs. One that lies elsewhere: [app] jar in upm-dev.toml.",
+    "B002": 'name one in upm-dev.toml: [app] jar = "target/hello-1.0.jar"; * and ? may be in it.',
+    "B003": "build it again, without a password, and name the plugin's own JAR where an OBR was "
+    "found. One that is being written is waited for.",
+    "B004": "take the key of the manifest, or build first: the key is in the manifest that the SDK "
+    "makes, <Atlassian-Plugin-Key> in pom.xml.",
+    "B005": "build first, so that the class is in the JAR; or serve with --classes where an IDE "
+    "has compiled it into target/classes. Classes in JARs on Bundle-ClassPath count, and names "
+    "with bean: are no classes.",
+    "B006": "add the package to <Import-Package> (or <DynamicImport-Package>) in pom.xml, and "
+    "build: in a JAR with Atlassian-Plugin-Key the host adds no imports of its own.",
+    "B007": "write them in pom.xml, <instructions> of the SDK's plugin, and build; only in a JAR "
+    "without a manifest of its own does the host read them in the descriptor.",
+    "B008": "write the property in pom.xml; or build once where a parent has it that is not on "
+    "disk: what the build put in is then read off the JAR.",
+    "B009": "build to have it in the JAR. In development the SDK serves resources from the sources "
+    "anyway.",
+    "B010": "build, or serve with --classes where an IDE compiles.",
+    "B011": "nothing, on a host that the SDK has started. Others that check signatures (UPM 8) "
+    "need -Datlassian.upm.signature.check.disabled=true.",
+    "B012": "mend pom.xml: mvn validate says what is wrong. A DTD in it is not read.",
+}
+"""What to do about each."""
+
+
 def error(code: str, message: str, file: str, fix: str) -> Diagnostic:
     return _diagnostic(code, Severity.ERROR, message, file, fix)
 

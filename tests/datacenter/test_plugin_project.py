@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from datacenter.plugins import BUNDLE, KEY, POM, TRANSFORMERLESS, PluginProject, jar
 
+from devserver.datacenter import findings
 from devserver.datacenter.files import jars
 from devserver.datacenter.hostlog import HostLog
 from devserver.datacenter.plugin import Plugin, plugin_of
@@ -302,3 +303,8 @@ def test_the_log_of_the_product_that_the_sdk_runs(tmp_path: Path) -> None:
     assert found.since([KEY])[0].lines == ("2026-11-24 WARN com.acme.hello rotated",)
     log.unlink()
     assert found.since([KEY]) == []
+
+
+def test_every_finding_says_what_to_do() -> None:
+    """`upm-dev explain` has a remedy for each code."""
+    assert findings.CODES.keys() == findings.REMEDIES.keys()
