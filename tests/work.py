@@ -1,7 +1,11 @@
-"""How much more work a larger input makes: ratios, which hold on a busy machine too."""
+"""How much work an input makes, in ratios and in calls, which hold on a busy machine too."""
 
 import time
 from collections.abc import Callable
+from cProfile import Profile
+from typing import TypeVar
+
+T = TypeVar("T")
 
 RUNS = 5
 LEAST = 0.001
@@ -23,3 +27,10 @@ def _best(work: Callable[[int], object], size: int) -> float:
         work(size)
         times.append(time.process_time() - started)
     return max(min(times), LEAST)
+
+
+def counted(work: Callable[[], T]) -> tuple[T, int]:
+    """What *work* gives, and how many functions were called for that: some 5 million a second."""
+    profile = Profile()
+    given = profile.runcall(work)
+    return given, sum(each.callcount for each in profile.getstats())

@@ -1,7 +1,8 @@
 """Did you mean: the nearest of the known names."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from functools import lru_cache
 
 _CUTOFF = 0.8
@@ -35,12 +36,10 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:
     if not name or len(name) > 100:
         return None
-    folded = _fold(name)
-    for each in known:
-        if _fold(each) == folded:
-            return each
+    if (same := _folded(known).get(_fold(name))) is not None:
+        return same
     close = difflib.get_close_matches(
-        name.lower(), _alike(name.lower(), _letters(known)), n=1, cutoff=_CUTOFF
+        name.lower(), _alike(name.lower(), known), n=1, cutoff=_CUTOFF
     )
     if not close:
         return None
@@ -48,23 +47,35 @@ def _nearest(name: str, known: tuple[str, ...]) -> str | None:
 
 
 @lru_cache(16)
-def _letters(known: tuple[str, ...]) -> dict[str, int]:
-    """Each of the names in small letters, with the set of its letters."""
-    return {each.lower(): _set(each.lower()) for each in known}
+def _folded(known: tuple[str, ...]) -> dict[str, str]:
+    """Each of the names by what is left of it without what people mix up; the first counts."""
+    return {_fold(each): each for each in reversed(known)}
 
 
-def _alike(name: str, known: Mapping[str, int]) -> list[str]:
+@lru_cache(16)
+def _letters(known: tuple[str, ...]) -> tuple[list[int], list[tuple[str, int, int]]]:
+    """The names in small letters, by length: each with that and with the set of its letters."""
+    lower = sorted({each.lower() for each in known}, key=len)
+    return [len(each) for each in lower], [(each, len(each), _set(each)) for each in lower]
+
+
+def _alike(name: str, known: tuple[str, ...]) -> list[str]:
     """Those that difflib may find close: a letter that only one of two has matches nothing.
 
     difflib takes half a millisecond for what this leaves out of a catalogue.
     """
     letters, size = _set(name), len(name)
+    lengths, lower = _letters(known)
+    # With so many more letters than the other, a name cannot be close whatever they are.
+    ratio = _CUTOFF / (2 - _CUTOFF)
+    like_long = slice(
+        bisect_left(lengths, int(size * ratio)), bisect_right(lengths, int(size / ratio) + 1)
+    )
     return [
         each
-        for each, theirs in known.items()
-        if 2
-        * min(size - (letters & ~theirs).bit_count(), len(each) - (theirs & ~letters).bit_count())
-        >= _CUTOFF * (size + len(each))
+        for each, length, theirs in lower[like_long]
+        if 2 * min(size - (letters & ~theirs).bit_count(), length - (theirs & ~letters).bit_count())
+        >= _CUTOFF * (size + length)
     ]
 
 

@@ -1,13 +1,13 @@
 """What grows with a descriptor grows no faster than it, and what no app has is refused."""
 
 import json
-import time
 from itertools import pairwise
 
 import pytest
 from corpus import examined
 from hypothesis import given
 from hypothesis import strategies as st
+from work import counted
 
 from devserver.descriptor.decode import Lines, point_of
 from devserver.descriptor.judge import MAX_OF_A_KIND, Examined
@@ -16,15 +16,18 @@ from devserver.model import Severity
 ROOT = '<atlassian-plugin key="com.acme.app" name="Acme" plugins-version="2">'
 APP = {"key": "a", "name": "A", "baseUrl": "https://a.example", "authentication": {"type": "none"}}
 ITEM = {"url": "/a", "location": "x", "name": {"value": "n"}}
-SLOW = 30.0
-"""Seconds, on a machine that has other things to do; each took more before it was bounded."""
+MOST_CALLS = 10_000_000
+"""What two seconds are enough for; each made more before it was bounded."""
 
 
 def quickly(text: str, *, is_json: bool) -> Examined:
-    started = time.monotonic()
-    result = examined(text.encode(), is_json=is_json)
-    assert result.diagnostics
-    assert time.monotonic() - started < SLOW
+    def work() -> Examined:
+        result = examined(text.encode(), is_json=is_json)
+        assert result.diagnostics
+        return result
+
+    result, calls = counted(work)
+    assert calls < MOST_CALLS
     return result
 
 
@@ -109,6 +112,46 @@ def test_misspelt_names_by_the_thousand_are_told_in_bounded_time() -> None:
     found += quickly(names, is_json=True).diagnostics
 
     assert any(each.message.startswith("at least 4,8") for each in found)
+
+
+def test_one_key_for_very_many_products_is_compared_with_each_once() -> None:
+    """X202: two modules may share a key where no product takes both; linear in how many do."""
+
+    def calls(size: int) -> int:
+        items = "".join(f'<web-item key="k" application="p{i}"/>' for i in range(size))
+        text = plugin(items + '<servlet key="k" application="p7"/>')
+        result, made = counted(lambda: examined(text.encode(), is_json=False).diagnostics)
+        (twice,) = [each for each in result if each.code == "X202"]
+        column = text.index('k" application="p7"') + 1
+        assert twice.notes == (f"<web-item> has it on line 1, column {column}",)
+        return made
+
+    calls(10)  # what is made once only
+    assert calls(4000) < 2.5 * calls(2000)
+
+
+@pytest.mark.parametrize(
+    ("applications", "clash"),
+    [
+        (("jira", "confluence"), False),
+        (("jira", "confluence, jira"), True),
+        (("jira", ""), True),
+        (("", "jira"), True),
+        (("", ""), True),
+        (("jira", "confluence", "bamboo"), False),
+        (("jira", "confluence", "bamboo,confluence"), True),
+        ((",", "jira"), True),
+    ],
+)
+def test_a_key_may_be_shared_by_modules_for_different_products(
+    applications: tuple[str, ...], clash: bool
+) -> None:
+    """Without application= a module is for every product."""
+    items = "".join(f'<web-item key="k" application="{each}"/>' for each in applications)
+
+    found = examined(plugin(items).encode(), is_json=False).diagnostics
+
+    assert any(each.code == "X202" for each in found) is clash
 
 
 def test_an_error_among_thousands_of_warnings_is_not_lost() -> None:

@@ -1,6 +1,7 @@
 """X201 to X214: what holds for any module."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from devserver.descriptor.catalogue import xml_catalogue
@@ -17,6 +18,11 @@ from devserver.model import Kind, Severity
 
 KEYLESS = frozenset({"resource", "web-hook", "entity-type", "parameters"})
 PLAIN_KEY = re.compile(r"[A-Za-z0-9._-]+")
+
+
+ANYWHERE = ""
+EVERYWHERE = ","
+"""Stand for one product or other, and for all: no product is called so."""
 
 
 def applications(element: Element) -> frozenset[str] | None:
@@ -52,21 +58,25 @@ def own_types(document: XmlDocument) -> frozenset[str]:
 
 @rule("X202", Severity.ERROR, *XML)
 def key_twice(document: XmlDocument) -> Iterator[Problem]:
-    seen: dict[str, list[Element]] = {}
-    for each in document.modules:
-        if not each.key or opaque(each.key):
+    times = Counter(each.key for each in document.modules)
+    first: dict[tuple[str, str], tuple[int, Element]] = {}
+    """By key and product (or ANYWHERE, or EVERYWHERE), with its place in the order of modules."""
+    for number, each in enumerate(document.modules):
+        if times[each.key] == 1 or not each.key or opaque(each.key):
             continue
-        for earlier in seen.setdefault(each.key, []):
-            mine, theirs = applications(each), applications(earlier)
-            if mine is None or theirs is None or mine & theirs:
-                yield Problem(
-                    each.value_at("key"),
-                    f'the module key "{each.key}" is used twice: the host refuses the plugin',
-                    "rename one of the two",
-                    also=((f"<{earlier.tag}> has it on", earlier.value_at("key")),),
-                )
-                break
-        seen[each.key].append(each)
+        mine = applications(each) or {EVERYWHERE}
+        clashes = {ANYWHERE} if EVERYWHERE in mine else {EVERYWHERE, *mine}
+        earlier = [first[each.key, name] for name in clashes if (each.key, name) in first]
+        if earlier:
+            _, other = min(earlier, key=lambda found: found[0])
+            yield Problem(
+                each.value_at("key"),
+                f'the module key "{each.key}" is used twice: the host refuses the plugin',
+                "rename one of the two",
+                also=((f"<{other.tag}> has it on", other.value_at("key")),),
+            )
+        for name in (ANYWHERE, *mine):
+            first.setdefault((each.key, name), (number, each))
 
 
 @rule("X203", Severity.ERROR, *XML)
@@ -96,10 +106,11 @@ def key_shape(document: XmlDocument) -> Iterator[Problem]:
 def unknown_type(document: XmlDocument) -> Iterator[Problem]:
     known = xml_catalogue().modules
     own = own_types(document)
+    names = (*known, *own, "plugin-info")
     for each in document.modules:
         if each.tag in known or each.tag in own:
             continue
-        near = nearest(each.tag, (*known, *own, "plugin-info"))
+        near = nearest(each.tag, names)
         looks_alike = near is not None and near != each.tag
         edit = None
         if near is not None and looks_alike:
