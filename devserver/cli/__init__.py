@@ -4,18 +4,21 @@ A command's module is imported when the command runs, and imports what is heavy 
 `--help` loads neither aiohttp nor lxml. Diagnostics and results go to stdout, all else to stderr.
 
 Exit codes: 0 fine, 1 a check failed, 2 usage or settings, 3 could not start, 4 target unavailable,
-5 credentials rejected, 6 refused, 7 not confirmed, 130 interrupted (`errors`).
+5 credentials rejected, 6 refused, 7 not confirmed, 130 interrupted (`errors`), 141 the reader of
+the output is gone.
 """
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
 from click.exceptions import Exit, NoSuchCommand
 
 from devserver import __version__, colours
+from devserver.cli import streams
 from devserver.errors import INTERRUPTED, UpmDevError
 
 COMMANDS: Mapping[str, str] = {
@@ -70,14 +73,17 @@ class Commands(click.Group):
             with formatter.section("Commands"):
                 formatter.write_dl(list(COMMANDS.items()))
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        streams.open_closed()
+        return super().main(*args, **more)
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _ending():  # --help and --version write here
+            return super().make_context(*args, **more)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _ending():
             return super().invoke(ctx)
-        except UpmDevError as error:
-            _show(error)
-            raise Exit(error.exit_code) from error
-        except (KeyboardInterrupt, click.Abort) as exc:
-            raise Exit(INTERRUPTED) from exc
 
 
 @click.group(
@@ -94,6 +100,19 @@ def main(ctx: click.Context) -> None:
     save, and says "confirmed" when the host has proved that it runs it.
     """
     ctx.color = colours.wish(os.environ)
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Show what goes wrong in the block, and turn it into an exit code."""
+    try:
+        with streams.writing():
+            yield
+    except UpmDevError as error:
+        _show(error)
+        raise Exit(error.exit_code) from error
+    except (KeyboardInterrupt, click.Abort) as exc:
+        raise Exit(INTERRUPTED) from exc
 
 
 def _show(error: UpmDevError) -> None:

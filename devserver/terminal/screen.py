@@ -5,9 +5,12 @@ import os
 import select
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self, TextIO
+
+import click
 
 from devserver.events import Event, State, apply, to_json
 from devserver.redact import Redactor
@@ -20,8 +23,9 @@ DRAIN_SECONDS = 1.0
 class LineWriter:
     """Writes lines from a thread of its own; `write` returns at once.
 
-    A reader that goes away (`upm-dev serve | head`) ends the writing, quietly. Leaving the block
-    writes what is left, for as long as `drain` seconds.
+    A reader that goes away (`upm-dev serve | head`) ends the writing, quietly; a disk that is full
+    ends it with a line on stderr. Leaving the block writes what is left, for as long as `drain`
+    seconds.
     """
 
     def __init__(self, stream: TextIO, *, drain: float = DRAIN_SECONDS) -> None:
@@ -55,7 +59,13 @@ class LineWriter:
             text = "".join(f"{line}\n" for line in lines)
             try:
                 self._put(text)
-            except (OSError, ValueError):  # the reader is gone, or the stream is closed
+            except (BrokenPipeError, ValueError):  # the reader is gone, or the stream is closed
+                return
+            except OSError as error:
+                name = getattr(self._stream, "name", "the output")
+                reason = f"{name} cannot be written any more: {error.strerror}"
+                with suppress(OSError, ValueError):
+                    click.echo(f"warning: {reason}; what happens is not shown there", err=True)
                 return
 
 
