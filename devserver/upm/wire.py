@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -25,7 +24,7 @@ from devserver.addresses import is_cloud
 from devserver.errors import TargetError, TargetUnavailable, UsageError
 from devserver.model import Target
 from devserver.traffic import Exchange, Message, Tell, Way, message
-from devserver.upm import answers, causes
+from devserver.upm import answers, causes, proxies
 from devserver.upm.causes import Call, Refusal, Trouble
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class Wire:
         # What the system trusts, read once and only where it is needed: that takes 20 ms.
         https = self.base.scheme == "https"
         self._trusted: dict[str, Any] = {"ssl": _trust(target)} if https else {}
-        self._proxy = _proxy(self.base, os.environ if environ is None else environ)
+        self._proxy = proxies.arguments(self.base, os.environ if environ is None else environ)
         self.tell: Tell = lambda _: None
         """Hears of each exchange."""
         self.barred: TargetError | None = None
@@ -352,57 +351,6 @@ async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
         # Status and headers are worth having: a 202 names its task in Location as well.
         return b"".join(parts), True
     return b"".join(parts), False
-
-
-def _proxy(base: URL, environ: Mapping[str, str]) -> dict[str, Any]:
-    """aiohttp's arguments for the proxy that the environment names for *base*, if any."""
-    if not any(name.lower().endswith("_proxy") for name in environ):
-        return {}
-    named = {
-        name[:-6].lower(): value
-        for name, value in environ.items()
-        if name.lower().endswith("_proxy") and value
-    }
-    proxy = named.get(base.scheme) or named.get("all")
-    if not proxy or _is_loopback(base.host or "") or _excepted(base, named.get("no", "")):
-        return {}
-    url = URL(proxy if "://" in proxy else f"http://{proxy}")
-    arguments: dict[str, Any] = {"proxy": url.with_user(None)}
-    if url.user:
-        secret = aiohttp.encode_basic_auth(url.user, url.password or "")
-        arguments["proxy_headers"] = {"Proxy-Authorization": secret}
-    return arguments
-
-
-def _excepted(base: URL, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host: by itself, a domain above it, its network, or with `*`.
-
-    With a port it means that port alone.
-    """
-    host = base.host or ""
-    for each in no_proxy.split(","):
-        name, _, port = each.strip().lower().removeprefix("*.").lstrip(".").partition(":")
-        if port and port != str(base.port):
-            continue
-        if name in ("*", host) or (name and host.endswith(f".{name}")) or _within(host, name):
-            return True
-    return False
-
-
-def _within(host: str, network: str) -> bool:
-    """Whether *host* is an address in *network* (`10.0.0.0/8`)."""
-    try:
-        return "/" in network and ip_address(host) in ip_network(network, strict=False)
-    except ValueError:
-        return False
-
-
-def _is_loopback(host: str) -> bool:
-    """No proxy leads to this very machine: whoever sets one for the web means no localhost."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _basic_secrets(header: str) -> tuple[str, ...]:
