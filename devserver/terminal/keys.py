@@ -60,15 +60,7 @@ def told(key: str, state: State) -> list[str] | None:
             urls = state.started.urls if state.started else {}
             return ["", *(f"  {name:<10}  {one_line(url)}" for name, url in urls.items()), ""]
         case "t":
-            lines = []
-            for each in state.targets.values():
-                revision = f" {each.last.revision}" if each.last and each.last.revision else ""
-                lines.append(
-                    f"  {one_line(each.name)}  {each.state.value}{revision}  {one_line(each.url)}"
-                )
-                if each.last and each.last.reason:
-                    lines.append(f"    {one_line(each.last.reason)}")
-            return ["", *(lines or ["  no target yet"]), ""]
+            return ["", *(_table(state) or ["  no target yet"]), ""]
         case "d":
             if state.published is None:
                 return ["", "  nothing is published yet", ""]
@@ -78,6 +70,26 @@ def told(key: str, state: State) -> list[str] | None:
             return [CLEAR]
         case _:
             return None
+
+
+def _table(state: State) -> list[str]:
+    """Every target in a row: its name, where it is, its address; below it, what it waits for."""
+    rows = [
+        (
+            one_line(each.name),
+            " ".join(filter(None, (each.state.value, each.last.revision if each.last else None))),
+            each,
+        )
+        for each in state.targets.values()
+    ]
+    names = max((len(name) for name, _, _ in rows), default=0)
+    states = max((len(words) for _, words, _ in rows), default=0)
+    lines = []
+    for name, words, each in rows:
+        lines.append(f"  {name:<{names}}  {words:<{states}}  {one_line(each.url)}")
+        if each.last and each.last.reason:
+            lines.append(f"    {one_line(each.last.reason)}")
+    return lines
 
 
 class Keys:

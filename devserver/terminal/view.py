@@ -187,12 +187,12 @@ class View:
             names = [f'{each.type} "{each.key}"' for each in event.diff]
             return [self._line(event.time, f"{revision}  {self._some(names, ', ')}")]
         told = [sentence(each) for each in event.diff]
-        if event.impact in _TOLD:
-            told.append(self._paint(event.impact, fg="yellow"))
+        impact = [self._paint(event.impact, fg="yellow")] if event.impact in _TOLD else []
         if self.verbose and len(told) > 1:
             head = self._line(event.time, f"{revision}  {len(told)} changes")
-            return [head, *(self._under(one_line(each)) for each in told)]
-        return [self._line(event.time, f"{revision}  {self._some(told, '; ')}")]
+            return [head, *(self._under(each) for each in (*map(one_line, told), *impact))]
+        line = "; ".join((self._some(told, "; "), *impact))
+        return [self._line(event.time, f"{revision}  {line}")]
 
     def _target(self, event: TargetChanged, before: State) -> list[str]:
         if event.state in _PROGRESS:

@@ -85,6 +85,14 @@ async def test_the_keys(tmp_path: Path) -> None:
         await screen.shows("means nothing")
         screen.type("r")
         await screen.shows("confirmed r1")
+        screen.type("y")
+        await screen.shows("nothing waits for your yes")
+        project.save(project.template.read_text().replace("{{ key }}", "{{ key }}.anew"))
+        await screen.shows("KEY-CHANGED")
+        await screen.shows("press y")
+        screen.type("y")
+        await screen.shows("confirmed r2")
+        assert set(host.state.plugins) >= {"com.acme.hello.anew"}
         screen.type("q")
         await screen.shows("stopped, unregistered from")
 

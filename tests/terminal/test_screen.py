@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -62,6 +63,9 @@ def test_a_full_pipe_stalls_nobody() -> None:
 
     assert all_of_what_is_there(read).startswith("x")
     os.close(read)
+    for each in threading.enumerate():
+        if each.name == "lines":  # else it would write on into whoever gets the number next
+            each.join(5)
     stream.close()
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -80,6 +81,14 @@ def change(kind: ChangeKind, key: str, **more: object) -> Change:
 
 def published(*diff: Change, revision: str = "r2") -> Published:
     return Published(time=NOW, revision=revision, digest=DIGEST, url="http://x", diff=diff)
+
+
+def test_an_impact_is_painted_on_one_line() -> None:
+    """Our own colours are no text of a stranger's: they are not spelled out."""
+    event = replace(published(change(ChangeKind.CHANGED, "x")), impact="breaking")
+    for verbose in (0, 1):
+        (*_, last) = View(frames=frames, colour=True, verbose=verbose).lines(event, State())
+        assert last.endswith("\x1b[33mbreaking\x1b[0m")
 
 
 def test_the_banner() -> None:
