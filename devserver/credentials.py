@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from devserver.addresses import is_cloud, is_this_machine, origin
-from devserver.errors import CredentialsRejected
+from devserver.errors import CredentialsRejected, TargetError
 from devserver.model import Target
 from devserver.settings import Settings
 from devserver.settings.table import PREFIX
@@ -90,6 +90,25 @@ class Credentials:
         return () if is_none else (self.secret, self.header().partition(" ")[2])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent(Credentials):
+    """None: whatever needs them learns why, what needs none goes on."""
+
+    secret: str = field(default="", repr=False)
+    error: TargetError
+
+    def __post_init__(self) -> None:
+        """There is nothing that could be read on the way."""
+
+    def header(self) -> str:
+        """Raises `error`."""
+        raise self.error.with_traceback(None)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return ()
+
+
 _DEFAULT = "the default of the Atlassian SDK"
 
 
@@ -142,6 +161,15 @@ def ask(target: Target, prompt: Prompt) -> Credentials:
 def for_child(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child process: ours without everything that can hold a secret."""
     return {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
+
+
+def found(target: Target, find: Callable[[Target], Credentials]) -> Credentials:
+    """What *find* has for *target*; where that must not be used, or is nothing, `Absent`."""
+    try:
+        return find(target)
+    except TargetError as error:
+        user = target.user or DEFAULT_USER
+        return Absent(origin=origin(target.url), user=user, source="nowhere", error=error)
 
 
 Found = tuple[str | None, str, str]

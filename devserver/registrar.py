@@ -27,8 +27,9 @@ from devserver.upm.client import Upm
 from devserver.upm.delivery import ByUri, Delivery, RestartNeeded
 from devserver.upm.drift import Watchman
 from devserver.upm.journal import Journal
-from devserver.upm.ownership import Ownership, Permission
+from devserver.upm.ownership import Ownership
 from devserver.upm.pace import Limits, backoff
+from devserver.upm.permission import Permission
 from devserver.upm.progress import Progress
 from devserver.upm.underway import Underway
 from devserver.upm.warm import WarmToken
@@ -114,10 +115,13 @@ class Registrar:
 
         With *permissions*, the user agrees to what was withheld.
         """
-        self._warm.rejected = None
-        self._away = self._leaving = False
+        self._upm.insist()
         for each in permissions:
             self._own.allow(each)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._away = self._leaving = False
         if newest := self._offer or self._taken:
             self._take(replace(newest, seen_at=time.monotonic(), forced=True))
 
@@ -131,17 +135,16 @@ class Registrar:
     def renew(self, credentials: "Credentials") -> None:
         """Go on with other credentials than those that were rejected."""
         self._upm.credentials = credentials
-        self.again()
+        self._go_on()
 
-    @property
-    def credentials(self) -> "Credentials":
-        """What the target is sent."""
-        return self._upm.credentials
+    def has_rejected(self, credentials: "Credentials") -> bool:
+        """Whether the target's origin has rejected these already, whoever they were sent for."""
+        return self._upm.wire.restraint.rejected(credentials.header()) is not None
 
     @property
     def rejected(self) -> bool:
         """Whether nothing is sent any more because the target rejected our credentials."""
-        return self._warm.rejected is not None
+        return self._upm.rejected is not None
 
     def pause(self, paused: bool = True) -> None:
         """Let saves wait until the user resumes; what was asked for by hand goes on."""
@@ -192,8 +195,6 @@ class Registrar:
         self._upm.wire.limit = min(self._upm.wire.limit, silence)
         try:
             async with asyncio.timeout(patience):
-                if self._warm.rejected is not None:
-                    raise self._warm.rejected
                 await self._underway.appear()
                 if not await self._underway.settle(self._say_waiting):
                     self._say_left("it is still installing it")
@@ -231,7 +232,6 @@ class Registrar:
             try:
                 await self._register(offer, tasks)
             except CredentialsRejected as error:
-                self._warm.rejected = error
                 self._progress.tell_error(TargetState.REJECTED, error)
             except TargetRefused as error:
                 self._progress.tell_error(TargetState.REFUSED, error)
@@ -255,8 +255,8 @@ class Registrar:
             by = self._delivery.rests_on(descriptor)
             name = offer.revision.name
             self._progress.begin(self._number, name, descriptor, offer.seen_at, by)
-        if self._warm.rejected is not None:
-            raise self._warm.rejected
+        if (rejected := self._upm.rejected) is not None:
+            raise rejected.with_traceback(None)
         if self._runs == descriptor.canonical and not offer.forced:
             self._progress.tell(TargetState.CONFIRMED, by=Proof.UNCHANGED)
             return
@@ -369,7 +369,7 @@ class Registrar:
                 self._warm.warm(tasks)
                 continue
             check_at = time.monotonic() + self._limits.check
-            if self._there is not None and self._warm.rejected is None:
+            if self._there is not None and not self.rejected:
                 self._aside = tasks.create_task(self._look_for_drift(self._there))
                 await asyncio.wait((self._aside,))
                 self._aside = None
@@ -395,7 +395,6 @@ class Registrar:
             for key in self._own.keys:
                 await self._own.release(key)
         except CredentialsRejected as error:
-            self._warm.rejected = error
             self._progress.tell_error(TargetState.REJECTED, error)
             return
         except TargetError as error:
@@ -414,7 +413,7 @@ class Registrar:
         if drifted.by is not None and not self._delivery.adopts:
             self._own.yield_to(drifted.by)
         else:
-            self.again()
+            self._go_on()
 
     # -- waiting ----------------------------------------------------------------------------------
 

@@ -34,12 +34,12 @@ class Renewal:
         self._registrars = registrars
         self._find = find
         self._wanted = asyncio.Event()
-        self._tried = {each.target.name: {each.credentials.header()} for each in registrars}
         self._seen = self._stamps()
 
     async def run(self) -> None:
         """Renew for ever; ends on cancellation alone."""
         with self._bus.listening(self._hear):
+            self._wanted.set()  # one without any credentials may have been told already
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
@@ -75,11 +75,10 @@ class Renewal:
             if not found.covers(each.target.url):
                 reason = f"the settings give {name} another address now"
                 self._say(Severity.WARNING, name, reason, "start upm-dev again")
-            elif found.header() in self._tried[name]:
+            elif each.has_rejected(found):
                 reason = f"these files have what {name} rejected already; it is not tried again"
                 self._say(Severity.INFO, name, reason, "save another, or press r to insist")
             else:
-                self._tried[name].add(found.header())
                 self._say(Severity.INFO, name, f"trying {found} with {name}", "")
                 each.renew(found)
 

@@ -45,7 +45,7 @@ from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
 from devserver.stale import Stale
-from devserver.upm.client import Upm
+from devserver.upm.client import Upm, upms_of
 from devserver.upm.delivery import Delivery
 from devserver.upm.journal import Journal
 from devserver.upm.wire import connections
@@ -198,7 +198,7 @@ class Serve:
         targets = settings.targets or (await self._simulator(stack),)
 
         session = await stack.enter_async_context(connections())
-        upms = {each.name: Upm(session, each, self._find(each)) for each in targets}
+        upms = upms_of(session, targets, self._find)
         where = Where(base_url, (local, f"http://127.0.0.1:{port}"))
         limits = Limits(
             task=max(settings.timeout, JAR_SECONDS) if self._plugin else settings.timeout,

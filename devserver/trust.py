@@ -1,4 +1,4 @@
-"""Which settings files the user has allowed to run commands, and to vouch for far targets.
+"""Which settings files the user has trusted, and which targets far away a project may write to.
 
 `[app] command`, `password-command` and `dev = true` of a target elsewhere come from a project that
 may be somebody else's, so none counts before the user has said yes to these very settings: once on
@@ -7,6 +7,7 @@ a terminal, which is remembered in the user's own state folder, or for one run w
 files say asks again.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -72,7 +73,22 @@ def allow(settings: Settings, ask: Ask | None) -> bool:
         return True
     if ask is None or not ask(_question(settings)):
         return False
-    _remember(settings)
+    _remember(settings.digest, project=str(settings.root))
+    return True
+
+
+def agreed(root: Path, target: Target, ask: Ask | None) -> bool:
+    """Whether the project at *root* may log in and install apps at *target*, which is far away.
+
+    The user is asked once; a yes is remembered for this project and this very address.
+    """
+    name = hashlib.sha256(f"{root}\0{target.url}".encode()).hexdigest()
+    if name in _remembered():
+        return True
+    question = f"{target.name} is {target.url}, which is not this machine."
+    if ask is None or not ask(f"{question} Log in and install apps there?"):
+        return False
+    _remember(name, project=str(root), target=target.url)
     return True
 
 
@@ -122,19 +138,15 @@ def _remembered() -> dict[str, Any]:
     return remembered if isinstance(remembered, dict) else {}
 
 
-def _remember(settings: Settings) -> None:
-    """Add these settings to the file, for its owner's eyes, all or nothing.
+def _remember(name: str, **what: str) -> None:
+    """Add what was trusted to the file, for its owner's eyes, all or nothing.
 
     Raises:
         UsageError: the state folder cannot be written.
     """
     file = _file()
-    remembered = _remembered() | {
-        settings.digest: {
-            "project": str(settings.root),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-    }
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    remembered = _remembered() | {name: {**what, "since": since}}
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

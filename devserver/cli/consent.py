@@ -3,40 +3,36 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from devserver.addresses import is_cloud, is_this_machine
+from devserver.upm.permission import Permission, is_far
 
 if TYPE_CHECKING:
     from devserver.model import Target
-    from devserver.registrar import Permission
     from devserver.settings import Settings
 
 FLAGS = ("yes", "take_over", "allow_key_change")
 """The flags of consent, by their names in `options.OPTIONS`."""
 
+Permissions = Callable[["Target"], tuple[Permission, ...]]
 
-def of(
-    settings: "Settings", ask: Callable[[str], bool] | None
-) -> Callable[["Target"], tuple["Permission", ...]]:
+
+def of(settings: "Settings", ask: Callable[[str], bool] | None) -> Permissions:
     """What is allowed on each target; *ask* is put the question for one that is far away.
 
     Whoever says no is told by the registrar what to do: nothing is sent to that target. Nor is
     anything ever sent to Cloud, so nothing is asked about it.
     """
-    from devserver.registrar import Permission
+    from devserver import trust
 
     allowed = [each for each in Permission if getattr(settings, each.value.replace("-", "_"))]
     agreed = {
         each.name
         for each in settings.targets
-        if ask is not None
-        and Permission.INSTALL not in allowed
-        and not each.dev
-        and not is_this_machine(each.url)
-        and not is_cloud(each.url)
-        and ask(f"{each.name} is {each.url}, which is not this machine. Install apps there?")
+        if Permission.INSTALL not in allowed
+        and is_far(each)
+        and trust.agreed(settings.root, each, ask)
     }
 
-    def permissions(target: "Target") -> tuple["Permission", ...]:
+    def permissions(target: "Target") -> tuple[Permission, ...]:
         more = (Permission.INSTALL,) if target.name in agreed else ()
         return (*allowed, *more)
 

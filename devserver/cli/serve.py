@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from devserver.cli import consent, options, questions
+from devserver.cli import consent, once, options, questions
 from devserver.errors import UsageError
 
 if TYPE_CHECKING:
@@ -122,13 +122,11 @@ def serving(
     from devserver import credentials, trust
     from devserver.redact import Redactor
     from devserver.run import Serve
-    from devserver.settings import SettingsInvalid, load
-    from devserver.sources import Sources, find_descriptor
+    from devserver.settings import load
+    from devserver.sources import Sources
     from devserver.upm.journal import Journal, default_path
 
-    descriptor = settings.descriptor or find_descriptor(settings.root)
-    if not isinstance(descriptor, str):
-        raise SettingsInvalid((descriptor,))
+    descriptor = once.descriptor_of(settings)
     redactor = Redactor()
     trusted = trust.allow(settings, questions.confirm())
     settings = trust.believed(settings, trusted)
@@ -148,11 +146,7 @@ def serving(
         redactor.add(*found.secrets)
         return found
 
-    plugin = None
-    if descriptor.endswith((".xml", ".xml.j2")) and (settings.jar or "/resources/" in descriptor):
-        from devserver.datacenter.plugin import plugin_of
-
-        plugin = plugin_of(settings, descriptor)
+    plugin = once.plugin_of(settings)
     if plugin is not None and not settings.targets:
         settings = _with_product(settings, plugin, str(given.get("user") or "admin"))
     sources = Sources(settings.root, descriptor, settings.variables_files, plugin)

@@ -6,10 +6,14 @@ of the first, where a request may have been carried out although its answer neve
 
 import json
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from devserver.errors import TargetError, TargetUnavailable
+from devserver.addresses import origin
+from devserver.credentials import Credentials, found
+from devserver.errors import CredentialsRejected, TargetError, TargetUnavailable
 from devserver.model import Target
 from devserver.upm import answers, known
 from devserver.upm.answers import (
@@ -22,12 +26,12 @@ from devserver.upm.answers import (
     Task,
 )
 from devserver.upm.causes import Call, Refusal, Trouble
+from devserver.upm.restraint import Restraint
 from devserver.upm.wire import REQUEST_LIMIT, Answer, AnswerLost, Wire
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from devserver.credentials import Credentials
     from devserver.descriptor.patch import Pieces
 
 PLUGINS = "application/vnd.atl.plugins."
@@ -43,19 +47,22 @@ INVALID_TOKEN = "upm.error.invalid.token"
 class Upm:
     """One target's UPM, spoken to over *session* (from `wire.connections`).
 
-    `limit` is in seconds, for each request.
+    `limit` is in seconds, for each request; `restraint` is shared with others at the same origin.
     """
 
     def __init__(
         self,
         session: "aiohttp.ClientSession",
         target: Target,
-        credentials: "Credentials",
+        credentials: Credentials,
         *,
         limit: float = REQUEST_LIMIT,
+        restraint: Restraint | None = None,
     ) -> None:
         self.target = target
-        self.wire = self._wire = Wire(session, target, credentials, limit=limit)
+        self.wire = self._wire = Wire(
+            session, target, credentials, limit=limit, restraint=restraint
+        )
         self._install_type = INSTALL_TYPES[0]
 
     @property
@@ -63,12 +70,25 @@ class Upm:
         return self.target.url
 
     @property
-    def credentials(self) -> "Credentials":
+    def credentials(self) -> Credentials:
         return self._wire.credentials
 
     @credentials.setter
-    def credentials(self, credentials: "Credentials") -> None:
+    def credentials(self, credentials: Credentials) -> None:
         self._wire.credentials = credentials
+
+    @property
+    def rejected(self) -> CredentialsRejected | None:
+        """Why nothing is sent any more: the target rejects our credentials, or we have none."""
+        try:
+            return self._wire.restraint.rejected(self.credentials.header())
+        except CredentialsRejected as error:
+            return error
+
+    def insist(self) -> None:
+        """Try rejected credentials once more: the user asks."""
+        with suppress(CredentialsRejected):  # there are none: nothing to insist on
+            self._wire.restraint.insist(self.credentials.header())
 
     async def token(self, *, warm: bool = False, limit: float | None = None) -> str:
         """A token for the next POST: bound to the user, good for one POST within five minutes.
@@ -182,7 +202,9 @@ class Upm:
         refusal = Refusal(
             call=Call.OUTCOME, sub_code=failed.sub_code, text=failed.message or failed.sub_code
         )
-        return self._wire.explained(refusal, uri=uri, **facts)
+        error = self._wire.explained(refusal, uri=uri, **facts)
+        self._wire.restraint.learn(self.credentials.header(), error)
+        return error
 
     def trouble(self, call: Call, trouble: Trouble, **facts: str) -> TargetError:
         """The error for something that only we can see: an older version, an endless task."""
@@ -345,6 +367,23 @@ class Upm:
 
     def _trouble(self, call: Call, trouble: Trouble, **facts: str) -> TargetError:
         return self._wire.explained(Refusal(call=call, trouble=trouble), **facts)
+
+
+def upms_of(
+    session: "aiohttp.ClientSession",
+    targets: Iterable[Target],
+    find: Callable[[Target], Credentials],
+    *,
+    limit: float = REQUEST_LIMIT,
+) -> dict[str, Upm]:
+    """The UPM of each target by name; a target without credentials says so when it is asked."""
+    restraints: defaultdict[str, Restraint] = defaultdict(Restraint)
+    return {
+        each.name: Upm(
+            session, each, found(each, find), limit=limit, restraint=restraints[origin(each.url)]
+        )
+        for each in targets
+    }
 
 
 def _segment(key: str) -> str:

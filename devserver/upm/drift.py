@@ -39,7 +39,6 @@ class Watchman:
             await self._warm.ready()
             plugin = await self._upm.plugin(there.key)
         except CredentialsRejected as error:
-            self._warm.rejected = error
             self._progress.tell_error(TargetState.REJECTED, error)
             return None
         except TargetError as error:

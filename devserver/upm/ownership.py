@@ -6,7 +6,6 @@ that is not this one, and what would change its key is touched only with the use
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 
 from devserver.addresses import is_this_machine
 from devserver.errors import TargetError, TargetRefused
@@ -14,17 +13,7 @@ from devserver.model import Descriptor, Target
 from devserver.upm.answers import Plugin
 from devserver.upm.client import Upm
 from devserver.upm.journal import Entry, Journal, JournalBroken
-
-
-class Permission(StrEnum):
-    """What the user has to say once: by flag, by key press."""
-
-    INSTALL = "yes"
-    """Write to a target that is neither this machine nor marked `dev = true`."""
-    TAKE_OVER = "take-over"
-    """Replace an app, or a version, that we did not install."""
-    KEY_CHANGE = "allow-key-change"
-    """Install under another key, and remove the one before."""
+from devserver.upm.permission import Permission, is_far, not_agreed
 
 
 class Ownership:
@@ -59,8 +48,8 @@ class Ownership:
         """What the journal had of our keys before this run."""
         self._adopts = adopts
         self._shipped: set[str] = set()
-        if not (target.dev or upm.wire.is_cloud or is_this_machine(target.url)):
-            upm.wire.barred = None if Permission.INSTALL in self._permissions else self._far()
+        if is_far(target) and Permission.INSTALL not in self._permissions:
+            upm.wire.barred = not_agreed(target)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -89,7 +78,7 @@ class Ownership:
         self.wanted = None
         if self._upm.wire.barred is not None:
             self.wanted = Permission.INSTALL
-            raise self._far()
+            raise self._upm.wire.barred.with_traceback(None)
 
     async def claim(self, descriptor: Descriptor) -> None:
         """Make sure that *descriptor* may be installed, and note that it will be.
@@ -166,15 +155,6 @@ class Ownership:
         self._keys.remove(key)
         self._landed.discard(key)
         self._forget(key)
-
-    def _far(self) -> TargetRefused:
-        name = self._target.name
-        return TargetRefused(
-            f"{name} is {self._target.url}, which is not this machine; nothing was sent",
-            remedy="if it is meant for development, press y (--yes), or write dev = true under "
-            f"[targets.{name}] and trust the settings (--trust)",
-            code="TARGET-NOT-DEV",
-        )
 
     def _not_ours(self, there: Plugin) -> TargetRefused:
         self.wanted = Permission.TAKE_OVER

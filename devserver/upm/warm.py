@@ -6,7 +6,7 @@ A token is bound to the user, lives five minutes and serves one POST (upm-protoc
 import asyncio
 import time
 
-from devserver.errors import CredentialsRejected, TargetError
+from devserver.errors import TargetError
 from devserver.upm.client import Upm
 from devserver.upm.pace import Limits
 
@@ -15,10 +15,9 @@ MOMENT = 1.0
 
 
 class WarmToken:
-    """Keeps one token of *upm* at hand. `rejected` is why it may never be asked for again."""
+    """Keeps one token of *upm* at hand."""
 
     def __init__(self, upm: Upm, limits: Limits) -> None:
-        self.rejected: CredentialsRejected | None = None
         self._upm = upm
         self._limits = limits
         self._token: tuple[str, float] | None = None
@@ -28,7 +27,7 @@ class WarmToken:
     def warm(self, tasks: asyncio.TaskGroup) -> None:
         """Ask for a token in the background, unless there is one or it is being asked for."""
         asking = self._asking is not None and not self._asking.done()
-        if self.rejected is None and not asking and self.age is None:
+        if self._upm.rejected is None and not asking and self.age is None:
             self._asking = tasks.create_task(self._ask(), name=f"token {self._upm.target.name}")
 
     @property
@@ -49,8 +48,8 @@ class WarmToken:
         if self._asking is not None and not self._asking.done():
             await asyncio.wait((self._asking,), timeout=MOMENT if self._proven else None)
             self._asking.cancel()
-        if self.rejected is not None:
-            raise self.rejected
+        if (error := self._upm.rejected) is not None:
+            raise error.with_traceback(None)
 
     async def take(self) -> str:
         """A token for one POST; asked for by GET, which tells what is wrong, where none is warm."""
@@ -63,8 +62,6 @@ class WarmToken:
     async def _ask(self) -> None:
         try:
             token = await self._upm.token(warm=True, limit=self._limits.side)
-        except CredentialsRejected as error:
-            self.rejected = error
         except TargetError:
             # Whoever needs the token will ask by GET, and tell what is wrong.
             return

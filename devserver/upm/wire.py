@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from devserver.model import Target
 from devserver.traffic import Exchange, Message, Tell, Way, message
 from devserver.upm import answers, causes, proxies
 from devserver.upm.causes import Call, Refusal, Trouble
+from devserver.upm.restraint import Restraint
 
 if TYPE_CHECKING:
     from devserver.credentials import Credentials
@@ -54,6 +55,8 @@ class Answer:
     headers: CIMultiDictProxy[str]
     body: bytes
     cut: bool = False
+    authorization: str = field(default="", repr=False)
+    """What was sent as `Authorization`; empty: nothing."""
 
     @cached_property
     def document(self) -> dict[str, Any] | None:
@@ -95,6 +98,7 @@ class Wire:
         *,
         limit: float = REQUEST_LIMIT,
         environ: Mapping[str, str] | None = None,
+        restraint: Restraint | None = None,
     ) -> None:
         self.target = target
         self.base = URL(target.url)
@@ -104,6 +108,8 @@ class Wire:
         self.limit = limit
         self.is_cloud = is_cloud(target.url)
         """Nothing is ever sent there: it has refused private installs since March 2026 (§6.3)."""
+        self.restraint = restraint or Restraint()
+        """Shared by all that speak to the same origin."""
         # What the system trusts, read once and only where it is needed: that takes 20 ms.
         https = self.base.scheme == "https"
         self._trusted: dict[str, Any] = {"ssl": _trust(target)} if https else {}
@@ -145,7 +151,7 @@ class Wire:
         if self.is_cloud:
             raise self.explained(Refusal(call=call, trouble=Trouble.CLOUD))
         if self.barred is not None:
-            raise self.barred
+            raise self.barred.with_traceback(None)
 
     @property
     def proxy(self) -> URL | None:
@@ -168,20 +174,24 @@ class Wire:
         """Send one request and read its answer.
 
         *path* begins with a slash and is appended to the base URL (*at_root*: to its origin alone).
-        *limit* is in seconds. Raises TargetRefused for Cloud, what `barred` says, TargetUnavailable
-        where no answer came, AnswerLost where the request may have arrived nevertheless.
+        *limit* is in seconds. Raises TargetRefused for Cloud, what `barred` says,
+        CredentialsRejected where they have been, TargetUnavailable where no answer came or the
+        target has asked to be left alone for a while, AnswerLost where the request may have arrived
+        nevertheless.
         """
         self._bar(call)
         if self.proxy is not None and self.proxy.scheme not in ("http", "https"):
             raise self.explained(Refusal(call=call, trouble=Trouble.PROXY_KIND))
+        self.restraint.keep_peace()
         base = self.base.origin() if at_root else self.base
         url = URL(str(base).rstrip("/") + path, encoded=True)
         if query:
             url = url.update_query(query)
         sent = CIMultiDict({"User-Agent": USER_AGENT, "X-Atlassian-Token": "no-check"})
         sent.update(headers or {})
-        if not anonymous:
-            sent["Authorization"] = self.credentials.header()
+        who = "" if anonymous else self.credentials.header()
+        if who:
+            sent["Authorization"] = who
         cookies = self._cookies.filter_cookies(url)
         if cookies and not anonymous:
             sent["Cookie"] = "; ".join(f"{name}={each.value}" for name, each in cookies.items())
@@ -190,22 +200,25 @@ class Wire:
         timeout = aiohttp.ClientTimeout(
             total=self.limit if limit is None else limit, sock_connect=CONNECT_LIMIT
         )
-        with self._translated(call), self._told(method, url, sent, data) as told:
-            async with self._session.request(
-                method,
-                url,
-                headers=sent,
-                data=data,
-                timeout=timeout,
-                allow_redirects=False,
-                **self._trusted,
-                **self._proxy,
-            ) as response:
-                if response.cookies and not anonymous:
-                    self._cookies.update_cookies(response.cookies, url)
-                body, cut = await _bounded(response)
-                told(response.status, response.headers, body)
-                return Answer(call, response.status, response.headers, body, cut)
+        async with self.restraint.trying(who):
+            with self._translated(call), self._told(method, url, sent, data) as told:
+                async with self._session.request(
+                    method,
+                    url,
+                    headers=sent,
+                    data=data,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    **self._trusted,
+                    **self._proxy,
+                ) as response:
+                    if response.cookies and not anonymous:
+                        self._cookies.update_cookies(response.cookies, url)
+                    body, cut = await _bounded(response)
+                    told(response.status, response.headers, body)
+            if response.status in (200, 202, 204, 303):
+                self.restraint.prove(who)
+        return Answer(call, response.status, response.headers, body, cut, who)
 
     @contextmanager
     def _told(
@@ -240,10 +253,13 @@ class Wire:
             )
 
     def refused(self, answer: Answer, **facts: str) -> TargetError:
-        """The error that says why *answer* is not what was asked for.
+        """The error that says why *answer* is not what was asked for."""
+        error = self._refused(answer, facts)
+        self.restraint.learn(answer.authorization, error)
+        return error
 
-        Half a body is not judged by: it may have been about a stale token, say.
-        """
+    def _refused(self, answer: Answer, facts: Mapping[str, str]) -> TargetError:
+        """Half a body is not judged by: it may have been about a stale token, say."""
         if answer.cut and answer.status != 401:
             told = self.explained(Refusal(call=answer.call, trouble=Trouble.CUT), **facts)
             return AnswerLost(told.reason, remedy=told.remedy, code=told.code)
