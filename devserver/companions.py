@@ -9,7 +9,8 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devserver.addresses import origin
@@ -26,6 +27,7 @@ from devserver.registrar import Registrar
 from devserver.settings import Settings
 from devserver.traffic import Traffic
 from devserver.upm.client import Upm
+from devserver.upm.journal import Journal, JournalBroken
 from devserver.web.listen import open_sockets, serving
 
 if TYPE_CHECKING:
@@ -44,9 +46,12 @@ Running = list[tuple[str, Callable[[], Any]]]
 class Companions:
     """Everything beside the loop, for one run."""
 
-    def __init__(self, settings: Settings, bus: Bus, targets: tuple[Target, ...]) -> None:
+    def __init__(
+        self, settings: Settings, bus: Bus, targets: tuple[Target, ...], journal: Journal | None
+    ) -> None:
         self._settings = settings
         self._bus = bus
+        self._journal = journal
         self.traffic = Traffic()
         # The simulator in this process remembers nothing of an earlier one, nor may we: its secrets
         # and keys are new at each start.
@@ -72,10 +77,10 @@ class Companions:
         """Files in the project that are the loop's, not the app's."""
         return frozenset({*self._settings.files, *self._settings.variables_files})
 
-    def open(self, stack: AsyncExitStack, port: int, *, trusted: bool) -> None:
+    def open(self, stack: AsyncExitStack, port: int, address: str, *, trusted: bool) -> None:
         """Make everything, beside the public port *port*, and have it closed with *stack*.
 
-        *trusted*: the project's commands may run.
+        *address* is how targets reach that port; *trusted*: the project's commands may run.
 
         Raises:
             PortInUse: somebody else listens on the dashboard's port.
@@ -83,6 +88,7 @@ class Companions:
         self._sockets = self._listen(port)
         for each in self._sockets:
             stack.callback(each.close)
+        self._address = address
         self.urls["dashboard"] = f"http://localhost:{self._sockets[0].getsockname()[1]}"
         stack.callback(self.record.close)
         if self.backend is not None:
@@ -207,6 +213,8 @@ class Companions:
     def running(self) -> Running:
         """The long-lived coroutines by name."""
         found: Running = [("errands", self._run_errands), ("dashboard", self._serve_dashboard)]
+        if self._journal is not None:
+            found.append(("word for others", partial(self._say_where, self._journal)))
         if self.backend is not None:
             found.append(("probe", self._probe))
         if self._runs:
@@ -214,6 +222,25 @@ class Companions:
         if self._unrun:
             found.append(("word of the app", self._say_unrun))
         return found
+
+    async def _say_where(self, journal: Journal) -> None:
+        """Let the commands of other processes find this one; say what killed ones have left."""
+        await first_registration(self._bus)
+        try:
+            for each in journal.entries():
+                if each.is_orphan:
+                    self._warn(
+                        f"{each.key} was left on {each.target} ({each.url}) by a run in "
+                        f"{each.project} that began {each.began}",
+                        "upm-dev unregister --orphans takes it away",
+                    )
+            journal.serves(self.urls["dashboard"], self._address)
+            await asyncio.Event().wait()  # until it is cancelled
+        except JournalBroken:
+            return  # whoever notes what is installed says so
+        finally:
+            with suppress(JournalBroken):
+                journal.served()
 
     async def _run_app(self) -> None:
         await first_request(self._bus)  # what the target calls may need it

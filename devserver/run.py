@@ -228,9 +228,9 @@ class Serve:
             url=base_url + DESCRIPTOR_PATH,
             poll=settings.poll,
         )
-        beside = None if self._alone else Companions(settings, self.bus, targets)
+        beside = None if self._alone else Companions(settings, self.bus, targets, self._journal)
         if beside is not None:
-            beside.open(stack, port, trusted=self._trusted)
+            beside.open(stack, port, base_url, trusted=self._trusted)
         self._port = PublicPort(
             settings,
             sockets,

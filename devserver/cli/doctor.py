@@ -14,7 +14,6 @@ from devserver.errors import UpmDevError
 
 if TYPE_CHECKING:
     from devserver.datacenter.plugin import Plugin
-    from devserver.model import Target
     from devserver.settings import Settings
     from devserver.upm.check import Check
 
@@ -42,15 +41,8 @@ def command(project: Path, **given: object) -> None:
     permissions = consent.of(settings, questions.confirm())
     shown: dict[str, list[Check]] = {"project": list(_project(settings))}
 
-    def may_write(target: "Target") -> bool:
-        from devserver.addresses import is_this_machine
-        from devserver.registrar import Permission
-
-        near = target.dev or is_this_machine(target.url)
-        return near or Permission.INSTALL in permissions(target)
-
-    may = {each.name: may_write(each) for each in settings.targets}
-    shown.update(asyncio.run(_targets(settings, may, jars=_plugin(settings) is not None)))
+    jars = _plugin(settings) is not None
+    shown.update(asyncio.run(_targets(settings, permissions, jars=jars)))
     if settings.json:
         click.echo(json.dumps({"v": 1, "checks": _document(shown)}, indent=2))
     else:
@@ -83,7 +75,7 @@ def _project(settings: "Settings") -> "Iterator[Check]":
         free = f"{settings.port} is free" if settings.port else "any free one will do"
         yield Check("port", Level.OK, free)
     except UpmDevError as error:
-        if (serve := beside.somebody(settings)) is not None:
+        if (serve := beside.serving(settings)) is not None:
             message = f"upm-dev serve of this project runs (process {serve.pid})"
             yield Check("port", Level.OK, message)
         else:
@@ -147,7 +139,7 @@ def _git(folder: Path, *arguments: str) -> int | None:
 
 
 async def _targets(
-    settings: "Settings", may_write: dict[str, bool], *, jars: bool
+    settings: "Settings", permissions: consent.Permissions, *, jars: bool
 ) -> "dict[str, list[Check]]":
     """Every target's checks, all targets at once."""
     import asyncio
@@ -171,10 +163,12 @@ async def _targets(
             servers.append(await asyncio.start_server(probe.serve, sock=each))
     back = WayBack(address, probe) if servers else None
     try:
-        async with upms(settings) as found, asyncio.TaskGroup() as tasks:
+        async with upms(settings, permissions) as found, asyncio.TaskGroup() as tasks:
 
             async def look(name: str) -> list[Check]:
-                checks = checkup(found[name], asks=may_write[name], back=back, jars=jars)
+                upm = found[name]
+                may = upm.wire.barred is None
+                checks = checkup(upm, asks=may, back=back, jars=jars)
                 return [each async for each in checks]
 
             looks = {name: tasks.create_task(look(name), name=name) for name in found}

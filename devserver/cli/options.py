@@ -68,7 +68,10 @@ OPTIONS: Mapping[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     ),
     "yes": (
         ("--yes",),
-        {"is_flag": True, "help": "Write to targets that are not this machine, without asking."},
+        {
+            "is_flag": True,
+            "help": "Log in to, and write to, targets that are not this machine.",
+        },
     ),
     "take_over": (
         ("--take-over",),

@@ -1,25 +1,19 @@
 """`upm-dev register`: once, until every target has said what became of it; for scripts and CI."""
 
-from collections.abc import Iterable
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from devserver.cli import consent, options
-from devserver.errors import (
-    WORST_FIRST,
-    CredentialsRejected,
-    NotConfirmed,
-    TargetError,
-    TargetRefused,
-    TargetUnavailable,
-    UsageError,
-)
+from devserver.cli import beside, consent, once, options
+from devserver.cli.endings import Endings, worse
 
 if TYPE_CHECKING:
     from devserver.events import Event
     from devserver.settings import Settings
+    from devserver.upm.journal import Serving
 
 EPILOG = """\b
 Exit codes:
@@ -56,68 +50,45 @@ def command(project: Path, **given: object) -> None:
     the same project runs, it is left to that, and its result is waited for.
     """
     settings = options.settings_of(project, {**given, "keep": True})
-    if not settings.targets:
-        raise UsageError(
-            "there is no target to register with",
-            remedy="give --target URL, or write one under [targets.NAME] in upm-dev.toml",
-        )
-    from devserver.cli import beside
+    once.require_targets(settings, "register with")
+    found = beside.serving(settings)
+    code, rest = _beside(found, settings) if found is not None else (0, settings)
+    if rest.targets and code != 1:
+        code = worse(code, _register(rest, given))
+    elif settings.json:
+        from devserver.events import Stopped, to_json
 
-    if beside.somebody(settings) is not None:
-        raise SystemExit(beside.await_registration(settings))
-    raise SystemExit(_register(settings, given))
+        click.echo(json.dumps(to_json(Stopped(exit_code=code))))
+    raise SystemExit(code)
 
 
-class Endings:
-    """What became of the targets so far; `code` is the exit code once all have ended."""
-
-    def __init__(self, targets: Iterable[str]) -> None:
-        self._ended: dict[str, type[TargetError] | None] = {}
-        self._awaited = set(targets)
-        self.is_invalid = False
-
-    def hear(self, event: "Event") -> None:
-        from devserver.events import Checked, TargetChanged
-        from devserver.model import TargetState
-
-        ends: dict[TargetState, type[TargetError] | None] = {
-            TargetState.CONFIRMED: None,
-            TargetState.RESTART_NEEDED: None,
-            TargetState.UNCONFIRMED: NotConfirmed,
-            TargetState.REFUSED: TargetRefused,
-            TargetState.REJECTED: CredentialsRejected,
-        }
-        match event:
-            case Checked() if event.errors:
-                self.is_invalid = True
-            case TargetChanged() if event.state in ends:
-                self._ended[event.target] = ends[event.state]
-            case TargetChanged():
-                self._ended.pop(event.target, None)
-
-    @property
-    def has_ended(self) -> bool:
-        return self.is_invalid or self._awaited <= self._ended.keys()
-
-    @property
-    def code(self) -> int:
-        """As things stand; a target that has not ended is unavailable."""
-        if self.is_invalid:
-            return 1
-        found = {self._ended.get(each, TargetUnavailable) for each in self._awaited}
-        return next((each.exit_code for each in WORST_FIRST if each in found), 0)
+def _beside(found: "Serving", settings: "Settings") -> "tuple[int, Settings]":
+    """The exit code for the targets that a running `serve` has, and the settings for the others."""
+    theirs = beside.targets_of(found, settings)
+    rest = tuple(each for each in settings.targets if each not in theirs.values())
+    if not theirs:
+        return 0, settings
+    once.say(f"upm-dev serve (process {found.pid}) keeps it registered", err=True)
+    endings = Endings(theirs)
+    beside.await_endings(found, settings, theirs, endings)
+    return endings.code, replace(settings, targets=rest)
 
 
 def _register(settings: "Settings", given: dict[str, object]) -> int:
     import asyncio
 
     from devserver.cli.serve import serving
+    from devserver.events import Checked, TargetChanged
 
     endings = Endings(each.name for each in settings.targets)
 
     async def run() -> int:
         def hear(event: "Event") -> None:
-            endings.hear(event)
+            match event:
+                case Checked() if event.errors:
+                    endings.is_invalid = True
+                case TargetChanged():
+                    endings.note(event.target, event.state)
             if endings.has_ended:
                 serve.end(endings.code)
 

@@ -1,43 +1,49 @@
 """`upm-dev status`: per target, what is installed, whose it is, whether it is the newest."""
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from devserver.cli import options
+from devserver.cli import once, options
 from devserver.errors import WORST_FIRST, TargetError
 
 if TYPE_CHECKING:
+    from devserver.datacenter.plugin import Plugin
     from devserver.model import Descriptor
     from devserver.settings import Settings
+    from devserver.upm.answers import Plugin as Listed
     from devserver.upm.client import Upm
     from devserver.upm.journal import Entry
 
 
 @click.command
 @options.project
-@options.shared("target", "user", "json", "trust", "timeout", "quiet", "no_color")
+@options.shared(
+    "target", "user", "json", "trust", "timeout", "resources", "classes", "yes", "quiet", "no_color"
+)
 def command(project: Path, **given: object) -> None:
     """What PROJECT's targets run, whose it is, and what killed runs left behind anywhere."""
     import asyncio
+    from contextlib import closing
 
     from devserver.upm.journal import Journal, default_path
 
     settings = options.settings_of(project, given)
-    path = default_path()
-    journal = Journal(path)
-    entries = journal.entries() if path.exists() else ()
-    journal.close()
-    targets, failed = asyncio.run(_look(settings, entries))
+    with closing(Journal(default_path())) as journal:
+        entries = journal.entries() if journal.path.exists() else ()
     orphans = [_orphan(each) for each in entries if each.is_orphan]
-    if settings.json:
-        click.echo(json.dumps({"v": 1, "targets": targets, "orphans": orphans}, indent=2))
-    else:
-        _show(targets, orphans)
+    targets: list[dict[str, Any]] = []
+    failed: set[type[TargetError]] = set()
+    try:
+        targets, failed = asyncio.run(_look(settings, entries))
+    finally:  # what was left behind is told even where the descriptor is broken
+        if settings.json:
+            click.echo(json.dumps({"v": 1, "targets": targets, "orphans": orphans}, indent=2))
+        else:
+            _show(settings, targets, orphans)
     raise SystemExit(next((each.exit_code for each in WORST_FIRST if each in failed), 0))
 
 
@@ -47,49 +53,67 @@ async def _look(
     """A document for each target, all asked at once, and the kinds of failure there were."""
     import asyncio
 
-    from devserver.cli.once import descriptors, upms
-
     if not settings.targets:
         return [], set()
-    wanted = descriptors(settings)
+    plugin = once.plugin_of(settings)
+    wanted = once.descriptors(settings, plugin=plugin)
     known = {(each.url, each.key): each for each in entries}
-    async with upms(settings) as found, asyncio.TaskGroup() as tasks:
-        looks = [tasks.create_task(_one(upm, wanted[name], known)) for name, upm in found.items()]
+    async with once.upms(settings) as found, asyncio.TaskGroup() as tasks:
+        looks = [
+            tasks.create_task(_one(upm, wanted[name], known, plugin)) for name, upm in found.items()
+        ]
     failed = {kind for look in looks for kind in look.result()[1]}
     return [look.result()[0] for look in looks], failed
 
 
 async def _one(
-    upm: "Upm", wanted: "Descriptor", known: "Mapping[tuple[str, str], Entry]"
+    upm: "Upm",
+    wanted: "Descriptor",
+    known: "Mapping[tuple[str, str], Entry]",
+    plugin: "Plugin | None",
 ) -> tuple[dict[str, Any], set[type[TargetError]]]:
+    from devserver.addresses import is_this_machine
+
     target = upm.target
     entry = known.get((target.url, wanted.key))
+    # The SDK installs a plugin's JAR on this machine by itself: it is ours when its key is.
+    adopted = plugin is not None and is_this_machine(target.url)
     document: dict[str, Any] = {
         "target": target.name,
         "url": target.url,
         "key": wanted.key,
         "version": wanted.version,
         "installed": None,
-        "ours": entry is not None,
+        "ours": entry is not None or adopted,
     }
     if entry is not None:
-        document["since"] = _when(entry.since)
+        document["since"] = entry.began
         document["serve"] = entry.pid if entry.is_tended and not entry.kept else None
     try:
-        plugin = await upm.plugin(wanted.key)
+        listed = await upm.plugin(wanted.key)
     except TargetError as error:
         document.update(code=error.code, reason=error.reason, remedy=error.remedy)
         return document, {each for each in WORST_FIRST if isinstance(error, each)}
-    if plugin is not None:
+    if listed is not None:
         document["installed"] = {
-            "version": plugin.version,
-            "enabled": plugin.enabled,
-            "name": plugin.name,
-            "vendor": plugin.vendor or None,
-            "restart": plugin.restart,
+            "version": listed.version,
+            "enabled": listed.enabled,
+            "name": listed.name,
+            "vendor": listed.vendor or None,
+            "restart": listed.restart,
         }
-        document["newest"] = plugin.version == wanted.version
+        document |= _newest(listed, wanted, plugin)
     return document, set()
+
+
+def _newest(listed: "Listed", wanted: "Descriptor", plugin: "Plugin | None") -> dict[str, Any]:
+    """Whether it is what the project has now: by the version, for a JAR by our mark in it."""
+    if plugin is None:
+        return {"newest": listed.version == wanted.version}
+    from devserver.descriptor.mark import mark_in
+
+    mark = mark_in(listed.description)
+    return {"newest": mark is not None and wanted.digest[:12] in mark, "mark": mark}
 
 
 def _orphan(entry: "Entry") -> dict[str, Any]:
@@ -98,23 +122,26 @@ def _orphan(entry: "Entry") -> dict[str, Any]:
         "url": entry.url,
         "key": entry.key,
         "project": entry.project,
-        "since": _when(entry.since),
+        "since": entry.began,
     }
 
 
-def _show(targets: list[dict[str, Any]], orphans: list[dict[str, Any]]) -> None:
-    if not targets:
-        click.echo("no target is configured: upm-dev serve would start a simulated host")
+def _show(
+    settings: "Settings", targets: list[dict[str, Any]], orphans: list[dict[str, Any]]
+) -> None:
+    if not settings.targets:
+        once.say("no target is configured: upm-dev serve would start a simulated host")
+    width = max((len(each["target"]) for each in targets), default=0)
     for each in targets:
-        click.echo(f"{each['target']}  {each['url']}")
-        click.echo(f"  {_sentence(each)}")
+        once.say(f"{each['target']:<{width}}  {each['url']}")
+        once.say(f"  {_sentence(each)}")
     for each in orphans:
-        click.echo(
+        once.say(
             f"orphan: {each['key']} on {each['target']} ({each['url']}), left by a run in "
             f"{each['project']} that began {each['since']}"
         )
     if orphans:
-        click.echo("  upm-dev unregister --orphans --target URL takes them away")
+        once.say("  upm-dev unregister --orphans takes them away")
 
 
 def _sentence(each: dict[str, Any]) -> str:
@@ -122,14 +149,19 @@ def _sentence(each: dict[str, Any]) -> str:
         return f"{each['reason']} [{each['code']}]\n  {each['remedy']}"
     installed = each["installed"]
     if installed is None:
-        return f"{each['key']} is not installed"
+        missing = f"{each['key']} is not installed"
+        left = ", though upm-dev had installed it: removed there" if each["ours"] else ""
+        return missing + (left if "since" in each else "")
     whose = "ours" if each["ours"] else f"not ours ({installed['vendor'] or 'vendor unknown'})"
-    newest = "the newest" if each["newest"] else f"the project has {each['version']}"
     more = "" if installed["enabled"] else ", disabled"
     more += f", restart needed ({installed['restart']})" if installed["restart"] else ""
     tended = f", kept by serve (process {each['serve']})" if each.get("serve") else ""
-    return f"{each['key']} {installed['version']}: {whose}, {newest}{more}{tended}"
+    return f"{each['key']} {installed['version']}: {whose}, {_age(each)}{more}{tended}"
 
 
-def _when(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+def _age(each: dict[str, Any]) -> str:
+    if each["newest"]:
+        return "the newest"
+    if "mark" not in each:
+        return f"the project has {each['version']}"
+    return "not the newest" if each["mark"] else "as a build made it, not upm-dev"

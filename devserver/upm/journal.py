@@ -46,6 +46,11 @@ class Entry:
     kept: bool = False
 
     @property
+    def began(self) -> str:
+        """`since` as people and scripts read it: 2026-11-25T22:00:00Z."""
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.since))
+
+    @property
     def is_orphan(self) -> bool:
         """Whether it was to be taken away, and the process that would have done it is gone."""
         return not self.kept and not self.is_tended
@@ -54,6 +59,17 @@ class Entry:
     def is_tended(self) -> bool:
         """Whether the process that installed it still runs."""
         return _runs(self.pid, self.born)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A `serve` that runs: its process, its project, its dashboard, and how targets reach it."""
+
+    pid: int
+    born: str
+    project: str
+    dashboard: str
+    address: str
 
 
 class Journal:
@@ -96,6 +112,27 @@ class Journal:
             Entry(**{**dict(zip(names, row, strict=True)), "kept": bool(row[-1])}) for row in rows
         )
 
+    def serves(self, dashboard: str, address: str) -> None:
+        """Let others know that this process serves the project, until `served`."""
+        for each in self._run("SELECT pid, born FROM serving"):
+            if not _runs(*each):
+                self._run("DELETE FROM serving WHERE pid = ?", each[0])
+        pid = os.getpid()
+        row = (pid, _born(pid), self._project, dashboard, address)
+        self._run("INSERT OR REPLACE INTO serving VALUES (?, ?, ?, ?, ?)", *row)
+
+    def served(self) -> None:
+        """It does so no longer."""
+        self._run("DELETE FROM serving WHERE pid = ?", os.getpid())
+
+    def serving(self, project: str) -> Serving | None:
+        """The process that serves *project* now."""
+        rows = self._run(
+            "SELECT pid, born, project, dashboard, address FROM serving WHERE project = ?", project
+        )
+        found = (Serving(**dict(zip(_SERVING, row, strict=True))) for row in rows)
+        return next((each for each in found if _runs(each.pid, each.born)), None)
+
     def close(self) -> None:
         if self._opened is not None:
             self._opened.close()
@@ -126,7 +163,10 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS installed (target TEXT NOT NULL, url TEXT NOT NULL, key TEXT NOT NULL,
   digest TEXT NOT NULL, project TEXT NOT NULL, since REAL NOT NULL, pid INTEGER NOT NULL,
   born TEXT NOT NULL, kept INTEGER NOT NULL, PRIMARY KEY (url, key));
+CREATE TABLE IF NOT EXISTS serving (pid INTEGER PRIMARY KEY, born TEXT NOT NULL,
+  project TEXT NOT NULL, dashboard TEXT NOT NULL, address TEXT NOT NULL);
 """
+_SERVING = tuple(each.name for each in fields(Serving))
 
 
 def _runs(pid: int, born: str) -> bool:

@@ -110,6 +110,9 @@ class Ownership:
                 raise self._not_ours(there)
             if there is not None and not there.user_installed:
                 self._shipped.add(key)
+        if entry is not None and entry.is_orphan:
+            left = f"{key} was left on {self._target.name} by a run that began {entry.began}"
+            self._warn(f"{left}: this one goes on with it", "")
         self._note(descriptor)
         self._keys.append(key)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from commands.test_register import KEY, TEMPLATE, run
+from commands.house import KEY, TEMPLATE, run
 from datacenter.plugins import PluginProject
 from processes import environment, upm_dev
 from upm.scripted import answer, scripted

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from commands.test_register import run
+from commands.house import run
 from processes import environment
 
 BACKEND = """

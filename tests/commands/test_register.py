@@ -4,72 +4,15 @@ import asyncio
 import json
 import signal
 import sqlite3
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from commands.house import KEY, register, run
 from processes import environment, upm_dev
 from upm.scripted import HANG, RESET, accepted, answer, scripted
 
 from devserver.simulator import Fault, SimulatedHost, simulated_host
 from devserver.upm.journal import Journal
-
-KEY = "com.example.hello"
-TEMPLATE = """<atlassian-plugin key="com.example.hello" name="Hello" plugins-version="2">
-  <plugin-info><version>{{ version }}</version><vendor name="Me" url="http://me.example"/></plugin-info>
-  <remote-plugin-container key="container" display-url="{{ base_url }}"/>
-  <general-page key="page" name="Page" url="/page"/>
-  <webhook key="installed" event="remote_plugin_installed" url="/installed"/>
-</atlassian-plugin>
-"""
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A small remote app."""
-    folder = tmp_path / "app"
-    folder.mkdir()
-    (folder / "atlassian-plugin.xml.j2").write_text(TEMPLATE)
-    (folder / "upm-dev.toml").write_text('[app]\nvariables = { version = "1.0" }\n')
-    return folder
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """A state folder of the test's own."""
-    return environment(XDG_STATE_HOME=str(tmp_path / "state"))
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[SimulatedHost]:
-    async with simulated_host(port=0) as running:
-        yield running
-
-
-async def run(*arguments: str | Path, env: dict[str, str], text: str = "") -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of `upm-dev ARGUMENTS`."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "devserver",
-        *map(str, arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=env,
-    )
-    async with asyncio.timeout(30):
-        out, err = await process.communicate(text.encode())
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
-async def register(project: Path, url: str, env: dict[str, str], *more: str) -> tuple[int, str]:
-    code, out, err = await run(
-        "register", project, "--target", url, "--port", "0", "--timeout", "5", *more, env=env
-    )
-    return code, out + err
 
 
 async def test_confirmed_is_zero(host: SimulatedHost, project: Path, env: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands.test_register import TEMPLATE
+from commands.house import TEMPLATE
 from processes import environment
 from upm.scripted import answer, scripted
 

@@ -7,6 +7,7 @@ import pytest
 
 from devserver import trust
 from devserver.errors import UsageError
+from devserver.model import Target
 from devserver.settings import Settings, load
 
 TOML = """\
@@ -200,3 +201,16 @@ def test_a_state_folder_that_cannot_be_written(project: Path, state: Path) -> No
 
     assert str(state) in caught.value.reason
     assert "--trust" in caught.value.remedy
+
+
+def test_a_far_target_is_asked_for_once(project: Path, state: Path) -> None:
+    """For this project and this very address; without a terminal the answer is no."""
+    far = Target(name="jira", url="https://jira.example.com")
+    other = Target(name="jira", url="https://jira.example.com/test")
+    assert not trust.agreed(project, far, None)
+    assert not trust.agreed(project, far, User(False))
+    assert trust.agreed(project, far, User(True))
+    assert stat.S_IMODE(state.stat().st_mode) == 0o600
+    assert trust.agreed(project, far, None)
+    assert not trust.agreed(project, other, None)
+    assert not trust.agreed(project / "clone", far, None)
