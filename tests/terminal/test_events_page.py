@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from devserver import events
-from devserver.events import Event
+from devserver.events import Event, kinds
 from devserver.model import TargetState
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
-CLASSES = {each.type: each for each in Event.__subclasses__() if each.__module__ == events.__name__}
+CLASSES = {each.type: each for each in Event.__subclasses__() if each.__module__ == kinds.__name__}
 
 
 def sections() -> dict[str, list[tuple[str, bool]]]:

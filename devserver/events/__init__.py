@@ -1,0 +1,56 @@
+"""What happened, as frozen events; the Bus that carries them; State, which is folded from them."""
+
+from devserver.events.bus import Bus, Reader
+from devserver.events.jsonl import VERSION, diagnostic_to_json, plain, to_json
+from devserver.events.kinds import (
+    AppChanged,
+    AppOutput,
+    AppState,
+    CallbackReceived,
+    Changed,
+    Checked,
+    Event,
+    HostLogged,
+    Notice,
+    Paused,
+    Probed,
+    Published,
+    Rendered,
+    RequestServed,
+    Started,
+    Stopped,
+    TargetChanged,
+    Withheld,
+)
+from devserver.events.state import KEPT_TIMES, State, TargetView, apply
+
+__all__ = [
+    "KEPT_TIMES",
+    "VERSION",
+    "AppChanged",
+    "AppOutput",
+    "AppState",
+    "Bus",
+    "CallbackReceived",
+    "Changed",
+    "Checked",
+    "Event",
+    "HostLogged",
+    "Notice",
+    "Paused",
+    "Probed",
+    "Published",
+    "Reader",
+    "Rendered",
+    "RequestServed",
+    "Started",
+    "State",
+    "Stopped",
+    "TargetChanged",
+    "TargetView",
+    "Withheld",
+    "apply",
+    "diagnostic_to_json",
+    "plain",
+    "to_json",
+]
