@@ -8,7 +8,9 @@ from urllib.parse import SplitResult, unquote, urlsplit
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
-_HOST = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?"
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = rf"(?=.{{1,254}}$){_LABEL}(?:\.{_LABEL})*\.?"
+"""No resolver takes a label of more than 63 characters, or an empty one (RFC 1035 §2.3.4)."""
 _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*://"
 _PORTS = {"http": 80, "https": 443}
 

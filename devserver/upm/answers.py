@@ -268,8 +268,13 @@ def _text(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """*text* without what a terminal would obey: targets may say anything."""
+    """*text* without what a terminal would obey, a carriage return too: targets may say anything.
+
+    Whatever is blank becomes a space.
+    """
+    if text.isprintable():
+        return text
     return "".join(
-        each if each.isprintable() or each.isspace() else "\N{REPLACEMENT CHARACTER}"
+        each if each.isprintable() else " " if each.isspace() else "\N{REPLACEMENT CHARACTER}"
         for each in text
     )

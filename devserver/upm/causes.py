@@ -61,6 +61,8 @@ class Trouble(StrEnum):
     OTHER_KEY = "other-key"
 
 
+MOST = 200
+"""Characters of what a target says that are shown."""
 SEEN = "seen"
 """The `trouble` of rows that no answer fits: what upm-dev itself sees, with a page all the same."""
 
@@ -178,11 +180,11 @@ def error(
         {
             "call": _WORDS[refusal.call],
             "status": str(refusal.status),
-            "sub_code": answers.printable(refusal.sub_code),
-            "detail": answers.printable(hide(detail(refusal))),
-            "said": answers.printable(hide(_said(refusal))),
-            "location": answers.printable(hide(location or "no Location")),
-            "moved": answers.printable(hide(_base(facts.get("url", ""), location))),
+            "sub_code": _line(refusal.sub_code, hide),
+            "detail": detail(refusal, hide),
+            "said": _said(refusal, hide),
+            "location": _line(location or "no Location", hide),
+            "moved": _line(_base(facts.get("url", ""), location), hide),
             **facts,
         }
     )
@@ -198,10 +200,16 @@ def error(
     return _CLASSES[row.next](reason, remedy=remedy, code=row.code)
 
 
-def _said(refusal: Refusal) -> str:
+def _said(refusal: Refusal, hide: Callable[[str], str]) -> str:
     """All of it: the target's words, and the subCode where that is not what they are."""
-    words, code = detail(refusal), refusal.sub_code
+    words, code = detail(refusal, hide), _line(refusal.sub_code, hide)
     return f"{words} ({code})" if code and code not in words else words
+
+
+def _line(text: str, hide: Callable[[str], str]) -> str:
+    """*text* as one line of bounded length; hidden before it is cut, since half a secret shows."""
+    line = answers.printable(hide(" ".join(text.split())))
+    return f"{line[:MOST]}…" if len(line) > MOST else line
 
 
 def _base(url: str, location: str) -> str:
@@ -226,10 +234,11 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     return min(max(seconds, 0.0), 3600.0) if seconds == seconds else None
 
 
-def detail(refusal: Refusal) -> str:
+def detail(refusal: Refusal, hide: Callable[[str], str] = str) -> str:
     """What the target itself said, in one line: its message, else the body without tags.
 
-    With it goes the number under which its log has the rest (upm-protocol.md §5.7).
+    *hide* takes the secrets out of it. With it goes the number under which the host's log has the
+    rest (upm-protocol.md §5.7).
     """
     text = refusal.text
     referral = re.search(r"referral number:\s*([0-9A-Za-z-]{4,64})", text)
@@ -240,8 +249,7 @@ def detail(refusal: Refusal) -> str:
         text = f'a page titled "{title.group(1).strip()}"'
     else:
         text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
-    line = " ".join(text.split())
-    line = line[:200] + "…" if len(line) > 200 else line or "(nothing)"
+    line = _line(text, hide) or "(nothing)"
     return f"{line} (its log's referral number: {referral.group(1)})" if referral else line
 
 

@@ -15,7 +15,7 @@ from devserver.addresses import is_this_machine
 from devserver.errors import TargetError
 from devserver.interfaces import reached
 from devserver.upm import known, probing
-from devserver.upm.answers import ROOT, Plugin
+from devserver.upm.answers import ROOT, Plugin, printable
 from devserver.upm.blame import address_hint
 from devserver.upm.causes import Call
 from devserver.upm.check import Check, Level, failed
@@ -174,7 +174,9 @@ def _state(upm: Upm, answer: Answer) -> Check | None:
     if not isinstance(state, str):
         return None
     level, remedy = _STATES.get(state, (Level.WARNING, "see what its pages say: {url}"))
-    return Check("product", level, f"its state is {state[:40]}", remedy.format(url=upm.url))
+    return Check(
+        "product", level, f"its state is {printable(state[:40])}", remedy.format(url=upm.url)
+    )
 
 
 def _clock(date: str | None) -> Check:
@@ -270,8 +272,9 @@ async def _asked(
             return
         yield _signatures(listed.get(known.UPM))
     if back is None:
-        message = "not tried: somebody else listens where it would come to"
-        yield Check("way back", Level.WARNING, message, "end that, then ask the doctor again")
+        message = "not tried: the port that it would come to is in use"
+        remedy = "upm-dev doctor --port 0 tries it with another one"
+        yield Check("way back", Level.WARNING, message, remedy)
         yield _takes_as_listed(listed)
         return
     hint = address_hint(back.address, await asyncio.to_thread(reached, upm.url))

@@ -60,9 +60,7 @@ class Upm:
         restraint: Restraint | None = None,
     ) -> None:
         self.target = target
-        self.wire = self._wire = Wire(
-            session, target, credentials, limit=limit, restraint=restraint
-        )
+        self.wire = Wire(session, target, credentials, limit=limit, restraint=restraint)
         self._install_type = INSTALL_TYPES[0]
 
     @property
@@ -71,24 +69,24 @@ class Upm:
 
     @property
     def credentials(self) -> Credentials:
-        return self._wire.credentials
+        return self.wire.credentials
 
     @credentials.setter
     def credentials(self, credentials: Credentials) -> None:
-        self._wire.credentials = credentials
+        self.wire.credentials = credentials
 
     @property
     def rejected(self) -> CredentialsRejected | None:
         """Why nothing is sent any more: the target rejects our credentials, or we have none."""
         try:
-            return self._wire.restraint.rejected(self.credentials.header())
+            return self.wire.restraint.rejected(self.credentials.header())
         except CredentialsRejected as error:
             return error
 
     def insist(self) -> None:
         """Try rejected credentials once more: the user asks."""
         with suppress(CredentialsRejected):  # there are none: nothing to insist on
-            self._wire.restraint.insist(self.credentials.header())
+            self.wire.restraint.insist(self.credentials.header())
 
     async def token(self, *, warm: bool = False, limit: float | None = None) -> str:
         """A token for the next POST: bound to the user, good for one POST within five minutes.
@@ -97,7 +95,7 @@ class Upm:
         from web sudo, so it can succeed where the POST will not (upm-protocol.md §1).
         """
         for _ in range(TOKEN_TRIES):
-            answer = await self._wire.ask(
+            answer = await self.wire.ask(
                 Call.TOKEN,
                 "HEAD" if warm else "GET",
                 f"{ROOT}/",
@@ -111,10 +109,10 @@ class Upm:
             if warm and answer.status == 403 and not _login_denied(answer):
                 return await self.token(limit=limit)  # a HEAD has no body to say why
             if answer.status != 200 or answer.is_html:
-                raise self._wire.refused(answer)
+                raise self.wire.refused(answer)
             if not warm and "plugins" not in self._document(answer):
                 raise self._not_ours(answer)
-        raise self._trouble(Call.TOKEN, Trouble.NO_TOKEN)
+        raise self.trouble(Call.TOKEN, Trouble.NO_TOKEN)
 
     async def install(self, uri: str, token: str, name: str | None = None) -> Task:
         """Have the target fetch and install what *uri* serves; returns once it has accepted.
@@ -128,7 +126,7 @@ class Upm:
         types = iter([self._install_type, *(t for t in INSTALL_TYPES if t != self._install_type)])
         media_type = next(types)
         while True:
-            answer = await self._wire.ask(
+            answer = await self.wire.ask(
                 Call.INSTALL,
                 "POST",
                 f"{ROOT}/",
@@ -147,7 +145,7 @@ class Upm:
 
     def _not_installed(self, answer: Answer, uri: str) -> TargetError:
         """Why a POST was not accepted; after a 5xx it may have been, behind a proxy say."""
-        error = self._wire.refused(answer, uri=uri)
+        error = self.wire.refused(answer, uri=uri)
         if answer.status < 500 or not isinstance(error, TargetUnavailable):
             return error
         return AnswerLost(
@@ -160,7 +158,7 @@ class Upm:
 
         renewed = False
         while True:
-            answer = await self._wire.ask(
+            answer = await self.wire.ask(
                 Call.UPLOAD,
                 "POST",
                 f"{ROOT}/",
@@ -178,7 +176,7 @@ class Upm:
 
     async def poll(self, task: Task) -> Outcome:
         """How far *task* is. Its redirect is followed by path, on our own address of the target."""
-        answer = await self._wire.ask(
+        answer = await self.wire.ask(
             Call.TASK, "GET", f"{ROOT}/{task.path}", headers={"Accept": "*/*"}
         )
         if answer.status == 404:
@@ -186,7 +184,7 @@ class Upm:
         if answer.status in (302, 303):
             path = answers.relative(answer.headers.get("Location", ""))
             if path is None:
-                raise self._wire.refused(answer)
+                raise self.wire.refused(answer)
             return await self._result(path)
         said = self._document(answer)
         match answers.progress(said):
@@ -202,19 +200,17 @@ class Upm:
         refusal = Refusal(
             call=Call.OUTCOME, sub_code=failed.sub_code, text=failed.message or failed.sub_code
         )
-        error = self._wire.explained(refusal, uri=uri, **facts)
-        self._wire.restraint.learn(self.credentials.header(), error)
+        error = self.wire.explained(refusal, uri=uri, **facts)
+        self.wire.restraint.learn(self.credentials.header(), error)
         return error
 
     def trouble(self, call: Call, trouble: Trouble, **facts: str) -> TargetError:
         """The error for something that only we can see: an older version, an endless task."""
-        return self._trouble(call, trouble, **facts)
+        return self.wire.explained(Refusal(call=call, trouble=trouble), **facts)
 
     async def pending(self) -> tuple[Task, ...]:
         """The installations that this target is busy with."""
-        answer = await self._wire.ask(
-            Call.TASK, "GET", f"{ROOT}/pending", headers={"Accept": "*/*"}
-        )
+        answer = await self.wire.ask(Call.TASK, "GET", f"{ROOT}/pending", headers={"Accept": "*/*"})
         return () if answer.status == 404 else answers.pending(self._document(answer))
 
     async def plugin(self, key: str) -> Plugin | None:
@@ -243,18 +239,18 @@ class Upm:
         return answers.Versions(upm=upm.version if upm else None, product=product)
 
     async def _get(self, call: Call, path: str, accept: str) -> Answer:
-        return await self._wire.ask(call, "GET", f"{ROOT}/{path}", headers={"Accept": accept})
+        return await self.wire.ask(call, "GET", f"{ROOT}/{path}", headers={"Accept": accept})
 
     async def plugins(self) -> tuple[Plugin, ...]:
         """Every app the target lists."""
-        answer = await self._wire.ask(
+        answer = await self.wire.ask(
             Call.PLUGIN, "GET", f"{ROOT}/", headers={"Accept": f"{PLUGINS}installed+json"}
         )
         return answers.plugins(self._document(answer))
 
     async def enable(self, key: str, *, enabled: bool = True) -> None:
         """Switch the app on or off (upm-protocol.md §4.4)."""
-        answer = await self._wire.ask(
+        answer = await self.wire.ask(
             Call.CHANGE,
             "PUT",
             f"{ROOT}/{_segment(key)}",
@@ -262,12 +258,12 @@ class Upm:
             data=json.dumps({"enabled": enabled}).encode(),
         )
         if answer.status != 200:
-            raise self._wire.refused(answer, key=key)
+            raise self.wire.refused(answer, key=key)
         self._document(answer)
 
     async def uninstall(self, key: str, *, limit: float | None = None) -> None:
         """Take the app away; one that is not there is fine (upm-protocol.md §11.7)."""
-        answer = await self._wire.ask(
+        answer = await self.wire.ask(
             Call.UNINSTALL,
             "DELETE",
             f"{ROOT}/{_segment(key)}",
@@ -275,11 +271,11 @@ class Upm:
             limit=limit,
         )
         if answer.status not in (200, 202, 204, 404):
-            raise self._wire.refused(answer, key=key)
+            raise self.wire.refused(answer, key=key)
 
     async def identity(self, *, limit: float | None = None) -> Identity:
         """Who signs this target's callbacks, by its own `consumer-info` (upm-protocol.md §7.1)."""
-        answer = await self._wire.ask(
+        answer = await self.wire.ask(
             Call.IDENTITY,
             "GET",
             "/plugins/servlet/oauth/consumer-info",
@@ -301,7 +297,7 @@ class Upm:
         if not re.fullmatch(r"[A-Za-z0-9._~-]{1,200}", key_id) or key_id.strip(".") == "":
             return None
         for at_root in (False, True):
-            answer = await self._wire.ask(
+            answer = await self.wire.ask(
                 Call.IDENTITY,
                 "GET",
                 f"/keys/{key_id}",
@@ -324,7 +320,7 @@ class Upm:
         task = answers.task(answer.document, answer.headers.get("Location"))
         if task is None and answer.status == 202:
             # Accepted, but we cannot know as what: whoever asked has to look for it.
-            lost = self._trouble(Call.INSTALL, Trouble.CUT)
+            lost = self.trouble(Call.INSTALL, Trouble.CUT)
             raise AnswerLost(lost.reason, remedy=lost.remedy, code=lost.code)
         return task
 
@@ -333,7 +329,7 @@ class Upm:
         return Installed(plugin) if plugin else Forgotten()
 
     async def _plugin(self, path: str) -> Plugin | None:
-        answer = await self._wire.ask(
+        answer = await self.wire.ask(
             Call.PLUGIN,
             "GET",
             f"{ROOT}/{path}",
@@ -348,25 +344,22 @@ class Upm:
 
     def _document(self, answer: Answer) -> Mapping[str, object]:
         if answer.status != 200:
-            raise self._wire.refused(answer)
+            raise self.wire.refused(answer)
         if answer.cut:
-            raise self._trouble(answer.call, Trouble.CUT)
+            raise self.trouble(answer.call, Trouble.CUT)
         if answer.document is None:
             raise self._not_ours(answer)
         return answer.document
 
     def _not_ours(self, answer: Answer) -> TargetError:
         if answer.cut:
-            return self._trouble(answer.call, Trouble.CUT)
+            return self.trouble(answer.call, Trouble.CUT)
         if answer.status != 200 or answer.is_html:
-            return self._wire.refused(answer)
+            return self.wire.refused(answer)
         text = answer.body[:400].decode("utf-8", "replace")
-        return self._wire.explained(
+        return self.wire.explained(
             Refusal(call=answer.call, status=200, text=text, trouble=Trouble.NOT_UPM)
         )
-
-    def _trouble(self, call: Call, trouble: Trouble, **facts: str) -> TargetError:
-        return self._wire.explained(Refusal(call=call, trouble=trouble), **facts)
 
 
 def upms_of(

@@ -24,7 +24,7 @@ from devserver.addresses import is_cloud
 from devserver.errors import TargetError, TargetUnavailable, UsageError
 from devserver.model import Target
 from devserver.traffic import Exchange, Message, Tell, Way, message
-from devserver.upm import answers, causes, proxies
+from devserver.upm import answers, causes, failures, proxies
 from devserver.upm.causes import Call, Refusal, Trouble
 from devserver.upm.restraint import Restraint
 
@@ -134,17 +134,9 @@ class Wire:
             async with asyncio.timeout(KNOCK_LIMIT):
                 _, writer = await asyncio.open_connection(host, port, ssl=tls)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is the first
-            match error:
-                case ssl.SSLCertVerificationError():
-                    trouble = Trouble.CERTIFICATE
-                case ssl.SSLError():
-                    trouble = Trouble.TLS
-                case TimeoutError() if tls is None:
-                    trouble = Trouble.UNREACHABLE
-                case _:
-                    trouble = Trouble.TLS if tls else Trouble.REFUSED
-            text = str(error) or "no answer to the handshake"
-            raise self.explained(Refusal(call=Call.STATUS, trouble=trouble, text=text)) from error
+            trouble = failures.of_connecting(error, tls=tls is not None)
+            refusal = Refusal(call=Call.STATUS, trouble=trouble, text=failures.words(error))
+            raise self.explained(refusal) from error
         writer.transport.abort()
 
     def _bar(self, call: Call) -> None:
@@ -300,8 +292,8 @@ class Wire:
         try:
             yield
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            trouble = _trouble(error)
-            refusal = Refusal(call=call, trouble=trouble, text=str(error))
+            trouble = failures.of_request(error)
+            refusal = Refusal(call=call, trouble=trouble, text=failures.words(error))
             told = self.explained(refusal)
             if trouble in (Trouble.RESET, Trouble.TIMEOUT, Trouble.CUT):
                 raise AnswerLost(told.reason, remedy=told.remedy, code=told.code) from error
@@ -325,31 +317,6 @@ def _trust(target: Target) -> ssl.SSLContext:
             remedy="it begins with -----BEGIN CERTIFICATE-----; openssl x509 -in FILE turns others",
         ) from error
     return context
-
-
-def _trouble(error: Exception) -> Trouble:
-    """Which kind of trouble one of aiohttp's exceptions is; the order matters, they inherit."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return Trouble.CERTIFICATE
-        case aiohttp.ClientSSLError():
-            return Trouble.TLS
-        case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
-            return Trouble.PROXY
-        case aiohttp.ClientConnectorDNSError():
-            return Trouble.DNS
-        case aiohttp.ConnectionTimeoutError():
-            return Trouble.UNREACHABLE
-        case TimeoutError():
-            return Trouble.TIMEOUT
-        case aiohttp.ClientConnectorError():
-            return Trouble.REFUSED
-        case aiohttp.ClientPayloadError():
-            return Trouble.CUT
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
-            return Trouble.RESET
-        case _:
-            return Trouble.NOT_HTTP
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:

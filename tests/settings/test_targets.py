@@ -240,6 +240,19 @@ def test_an_addresss_secret_is_not_shown() -> None:
     assert "hunter2" not in repr(address)
 
 
+@pytest.mark.parametrize("host", [f"{'a' * 64}.example", "a..example", "a." * 130 + "b"])
+def test_a_name_that_no_resolver_takes(host: str) -> None:
+    """Known from the name alone: too long, or with an empty part."""
+    with pytest.raises(addresses.NotAnAddress, match="no usable host"):
+        addresses.parse(f"http://{host}/jira")
+
+
+@pytest.mark.parametrize("host", [f"{'a' * 63}.example", "a.example.", "my_host", "x--1.y"])
+def test_a_name_that_a_resolver_takes(host: str) -> None:
+    """As long as it may be, and with what hosts in a company network have."""
+    assert addresses.parse(f"http://{host}/jira").url == f"http://{host}/jira"
+
+
 @given(st.text(max_size=40))
 def test_no_text_is_a_crash(text: str) -> None:
     """It is a base URL or it is not."""

@@ -443,7 +443,7 @@ async def test_a_port_that_takes_no_connection(monkeypatch: pytest.MonkeyPatch) 
             url = f"http://127.0.0.1:{port}/jira"
             event = await told_of(url)
 
-    assert_told(event, ROWS["NET-UNREACHABLE"], url)
+    assert_told(event, ROWS["NET-UNREACHABLE"], url, detail="no answer")
     assert_next(event, ROWS["NET-UNREACHABLE"])
 
 

@@ -101,6 +101,13 @@ async def test_states_of_the_product(state: str, level: Level, remedy: str) -> N
     assert remedy in found["product"].remedy
 
 
+async def test_a_state_that_speaks_to_the_terminal() -> None:
+    """Whoever answers there may say anything."""
+    found = await checks(upm({"/jira/status": status("\\u001b[2J\\rRUNNING")}))
+
+    assert found["product"].message.isprintable()
+
+
 async def test_clocks() -> None:
     """A minute is worth a word; five make signatures void."""
     near, off, far = [

@@ -38,6 +38,7 @@ URL = "http://jira.localhost:2990/jira"
         ({"HTTP_PROXY": "", "NO_PROXY": "x"}, None),
         ({"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "*.localhost:2990"}, None),
         ({"HTTP_PROXY": "http://p:1", "NO_PROXY": "jira.localhost:80"}, "http://p:1"),
+        ({"http_proxy": "http://lower:1", "HTTP_PROXY": "http://upper:1"}, "http://lower:1"),
     ],
 )
 async def test_proxies(environ: dict[str, str], proxy: str | None) -> None:
@@ -59,6 +60,10 @@ async def test_proxies(environ: dict[str, str], proxy: str | None) -> None:
         ("https://10.1.2.3/jira", "", True),
         ("https://10.1.2.3/jira", "10.0.0.0/8", False),
         ("https://10.1.2.3/jira", "11.0.0.0/8, 10.1.2.3/x", True),
+        ("https://[fd00::1]/jira", "fd00::1", False),
+        ("https://[fd00::1]/jira", "[fd00::1]:443", False),
+        ("https://[fd00::1]/jira", "[fd00::1]:8443", True),
+        ("https://[fd00::1]/jira", "fd00::/8", False),
     ],
 )
 async def test_whom_no_proxy_is_for(url: str, no_proxy: str, is_used: bool) -> None:
@@ -68,6 +73,31 @@ async def test_whom_no_proxy_is_for(url: str, no_proxy: str, is_used: bool) -> N
     who = Credentials(origin=url.removesuffix("/jira"), user="admin", secret="x")
     async with connections() as session:
         assert (Wire(session, target, who, environ=environ).proxy is not None) is is_used
+
+
+@pytest.mark.parametrize("proxy", ["http://me:pl4nted@[::1", "http://me:pl4nted@proxy:99999"])
+async def test_a_proxy_that_is_no_url(proxy: str) -> None:
+    """Said as the mistake that it is, without the password in it."""
+    who = Credentials(origin="http://jira.localhost:2990", user="admin", secret="x")
+    async with connections() as session:
+        with pytest.raises(UsageError) as caught:
+            Wire(session, Target(name="jira", url=URL), who, environ={"HTTP_PROXY": proxy})
+
+    assert "the proxy that the environment names for http://" in caught.value.reason
+    assert "pl4nted" not in f"{caught.value}{caught.value.remedy}"
+
+
+async def test_no_way_to_a_host() -> None:
+    """Where no connection can go, nobody can say that nothing listens."""
+    async with upm_of("http://255.255.255.255/jira") as upm:
+        with pytest.raises(TargetUnavailable) as asked:
+            await upm.plugin("a")
+        with pytest.raises(TargetUnavailable) as knocked:
+            await upm.wire.connect()
+
+    assert asked.value.code == knocked.value.code == "NET-UNREACHABLE"
+    assert asked.value.reason == knocked.value.reason
+    assert "255.255.255.255:80 cannot be reached: " in asked.value.reason
 
 
 async def test_a_body_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
