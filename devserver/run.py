@@ -355,7 +355,7 @@ class Serve:
 
     async def _retire(self) -> tuple[str, ...]:
         """Let every target go at once; what stays installed, as `target: key`."""
-        if self._registrars:
+        if self._registrars and self._code == INTERRUPTED:
             self.bus.publish(
                 Notice(severity=Severity.INFO, message="stopping; Ctrl-C again leaves at once")
             )

@@ -128,13 +128,14 @@ def _facts(key: str, name: str) -> dict[str, str]:
 
 def _filled(text: str, file: str, facts: Mapping[str, str]) -> str:
     """*text* with every `@@fact@@` as the file's language writes it."""
+    from xml.sax.saxutils import escape as xml
 
     def value(found: re.Match[str]) -> str:
         fact = facts[found[1]]
         if file.endswith(".toml"):
             return fact.replace("\\", "\\\\").replace('"', '\\"')
         if file.endswith(".xml"):
-            return fact.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+            return xml(fact, {'"': "&quot;"})
         # .properties are read as Latin-1 by the hosts that matter.
         plain = (each if each.isascii() else f"\\u{ord(each):04x}" for each in _units(fact))
         return "".join(plain)

@@ -182,7 +182,7 @@ def differences(there: "Listed | None", wanted: "Descriptor") -> list[str]:
     if not there.enabled:
         lines.append("! it is disabled there, and stays so")
     before = {each.key for each in there.modules}
-    after = {each.key for each in wanted.modules}
+    after = {each.key for each in wanted.modules if each.type != "resource"}
     lines += [f"+ module {key}" for key in sorted(after - before)]
     lines += [f"- module {key}" for key in sorted(before - after)]
     return lines or ["= nothing that UPM could tell"]

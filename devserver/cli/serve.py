@@ -227,6 +227,7 @@ def _faces(
         quiet=settings.quiet,
         keys=serve.takes_commands and _somebody_types(),
         keeps=serve.keeps,
+        once=not serve.takes_commands,
     )
     screen = Screen(writer(sys.stdout), view, redactor)
     faces.append(screen)

@@ -12,7 +12,7 @@ from devserver.datacenter import files
 from devserver.datacenter.files import File
 from devserver.datacenter.findings import error
 from devserver.descriptor import carry
-from devserver.descriptor.archive import LARGEST, Archive, Unfit, parse
+from devserver.descriptor.archive import LARGEST, LARGEST_ENTRY, Archive, Unfit, parse
 from devserver.descriptor.carry import BUILD_FIRST, Built
 from devserver.descriptor.jar import DESCRIPTOR
 from devserver.errors import TargetUnavailable
@@ -21,6 +21,8 @@ from devserver.model import Diagnostic
 LANGUAGES = ("java", "kotlin", "groovy", "scala")
 COMPILED = ("target/classes", *(f"build/classes/{each}/main" for each in LANGUAGES))
 """Where Maven, and Gradle, put classes."""
+LARGEST_ENTRIES = 64 * 1024 * 1024
+"""Bytes of the JAR that are unpacked to be compared with the sources."""
 SAME_TIME = 1.0
 """Seconds within which two JARs are equally new."""
 WRITTEN_SECONDS = 3.0
@@ -31,11 +33,14 @@ BUILD_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """The JAR that counts; `entries` is what it holds of the files that may be exchanged."""
+    """The JAR that counts; `entries` is what it holds of the files that may be exchanged.
+
+    None stands for what is too large to be compared.
+    """
 
     file: File
     built: Built
-    entries: Mapping[str, bytes]
+    entries: Mapping[str, bytes | None]
 
 
 class Build:
@@ -173,5 +178,12 @@ def _archive(file: File) -> Archive | Unfit:
     return data if isinstance(data, Unfit) else parse(data)
 
 
-def _entries(archive: Archive, names: Iterable[str]) -> dict[str, bytes]:
-    return {name: data for name in names if (data := archive.read(name)) is not None}
+def _entries(archive: Archive, names: Iterable[str]) -> dict[str, bytes | None]:
+    found: dict[str, bytes | None] = {}
+    left = LARGEST_ENTRIES
+    for name in dict.fromkeys(names):
+        if name in archive.names:
+            data = archive.read(name, min(left, LARGEST_ENTRY))
+            left -= len(data or b"")
+            found[name] = data
+    return found

@@ -16,18 +16,18 @@ from devserver.datacenter.files import File
 from devserver.datacenter.findings import remark, warning
 from devserver.datacenter.resources import Resources
 from devserver.descriptor import align, carry, maven, placeholders
-from devserver.descriptor.archive import LARGEST, Archive, Unfit
-from devserver.descriptor.carry import BUILD_FIRST
-from devserver.descriptor.document import Context, XmlDocument
+from devserver.descriptor.archive import LARGEST_ENTRY, Archive, Unfit
+from devserver.descriptor.carry import BUILD_FIRST, Found
+from devserver.descriptor.document import Context, Problem, XmlDocument
 from devserver.descriptor.jar import DESCRIPTOR
 from devserver.descriptor.judge import Examined
 from devserver.descriptor.mark import marked
 from devserver.descriptor.patch import Pieces, patched
 from devserver.descriptor.project import Project
 from devserver.descriptor.xml import parse_bytes
-from devserver.model import Descriptor, Diagnostic, digest_of
+from devserver.model import Descriptor, Diagnostic, Severity, digest_of
 from devserver.settings import Settings
-from devserver.surroundings import read_pom
+from devserver.surroundings import read_pom, start_of
 
 RESOURCES = "src/main/resources"
 KEPT = 60
@@ -92,7 +92,7 @@ class Plugin:
         if isinstance(jar, Jar):
             kind = jar.built.kind
             known = replace(known, transformerless=kind is carry.Manifest.TRANSFORMERLESS)
-        return Context(development=True, project=known)
+        return Context(development=True, packed=isinstance(jar, Jar), project=known)
 
     def properties(self) -> dict[str, str]:
         """Of pom.xml and its parents; what they do not say is read off the JAR's descriptor."""
@@ -101,7 +101,7 @@ class Plugin:
         jar = self.build.jar()
         source = self.module / RESOURCES / DESCRIPTOR
         if isinstance(jar, Jar) and source.is_file():
-            data = source.read_bytes()[:LARGEST]
+            data = start_of(source, LARGEST_ENTRY)
             text = placeholders.fill(data.decode("utf-8", "replace"), properties)
             if "${" in text and (root := parse_bytes(data)) is not None:
                 properties = {**align.recovered(root, jar.built.root), **properties}
@@ -121,7 +121,7 @@ class Plugin:
         properties = self.properties()
         replaced, told = self._along(jar, properties)
         newer, packages = self.build.sources(jar.file.changed)
-        told += self._remarks(jar, newer, descriptor, properties)
+        told += self._remarks(jar, newer)
         carried = hashlib.sha256(jar.file.stamp.encode())
         for name, data in sorted(replaced.items()):
             carried.update(f"\0{name}\0{digest_of(data)}".encode())
@@ -134,7 +134,7 @@ class Plugin:
             carried=carried.hexdigest(),
             canonical=digest_of(f"{descriptor.canonical} {carried.hexdigest()}".encode()),
         )
-        found = carry.problems(document, jar.built, packages)
+        found = (*carry.problems(document, jar.built, packages), *self._unfilled(document))
         return examined.also(found, told, descriptor=whole)
 
     # -- what is sent -----------------------------------------------------------------------------
@@ -191,9 +191,7 @@ class Plugin:
                     replaced[each.name] = compiled
         return replaced, told
 
-    def _remarks(
-        self, jar: Jar, newer: list[str], descriptor: Descriptor, properties: Mapping[str, str]
-    ) -> list[Diagnostic]:
+    def _remarks(self, jar: Jar, newer: list[str]) -> list[Diagnostic]:
         told = []
         if newer and not self._classes:
             more = f", like {len(newer) - 1} more" if newer[1:] else ""
@@ -205,20 +203,25 @@ class Plugin:
                 "a host that checks signatures needs -Datlassian.upm.signature.check.disabled=true"
             )
             told.append(remark("B011", words, jar.file.name, fix))
-        pom = read_pom(self.module)
-        if pom is None and (self.module / maven.POM).is_file():
+        if read_pom(self.module) is None and (self.module / maven.POM).is_file():
             words = "no good XML, or with a DTD: what it says of properties is not known"
             told.append(warning("B012", words, f"{self._prefix()}{maven.POM}", "mend it"))
-        text = descriptor.body.decode("utf-8", "replace")
-        if names := [each for each in placeholders.unknown(text, properties) if "." in each]:
-            known = "neither pom.xml nor the JAR says what that is"
-            absent = (
-                f", and the parent {pom.absent[0]} is not on disk" if pom and pom.absent else ""
-            )
-            words = f"${{{'}, ${'.join(names)}}} goes to the product as it stands: {known}{absent}"
-            fix = f"add <{names[0]}> to <properties> in pom.xml"
-            told.append(warning("B008", words, self.descriptor, fix))
         return told
+
+    def _unfilled(self, document: XmlDocument) -> Iterator[Found]:
+        """The placeholders that nobody knows; those without a dot may be the product's own."""
+        places = {name: at for name, at in carry.unfilled(document).items() if "." in name}
+        if not places:
+            return
+        pom = read_pom(self.module)
+        absent = f", and the parent {pom.absent[0]} is not on disk" if pom and pom.absent else ""
+        words = (
+            f"${{{'}, ${'.join(places)}}} goes to the product as it stands: neither pom.xml nor "
+            f"the JAR says what that is{absent}"
+        )
+        first, at = next(iter(places.items()))
+        fix = f"add <{first}> to <properties> in pom.xml"
+        yield "B008", Severity.WARNING, Problem(at, words, fix)
 
     # -- names ------------------------------------------------------------------------------------
 
@@ -274,5 +277,5 @@ def module_of(root: Path, descriptor: str) -> Path:
 
 
 def _is_remote(source: Path) -> bool:
-    content = of.path.read_bytes() if (of := files.of(source, source.parent)) else b""
+    content = start_of(source)
     return b"<remote-plugin-container" in content or b"<remote-app" in content

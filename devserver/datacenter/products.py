@@ -1,6 +1,7 @@
 """The product that the SDK runs for a project: where it would answer, and whether it does."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ SDK: Mapping[str, tuple[int, str]] = {
 """Where the SDK starts each product (DESIGN §4)."""
 SECONDS = 1.0
 """How long a product may take to answer; one that is starting takes longer, and counts as there."""
-_ANSWERS = frozenset({200, 301, 302, 307, 401, 403, 500, 502, 503})
+_PORT = re.compile(r"[1-9]\d{0,4}", re.ASCII)
+_ANSWERS = frozenset(b"200 301 302 307 401 403 500 502 503".split())
 """What a UPM, a login in front of it, or a product that is starting says."""
 
 
@@ -47,7 +49,7 @@ def _of_pom(pom: Pom | None) -> Iterator[Place]:
         return
     port, context = SDK.get(pom.product, (2990, f"/{pom.product}"))
     said = pom.settings.get("httpPort", "")
-    port = int(said) if said.isdecimal() and 0 < int(said) < 65536 else port
+    port = int(said) if _PORT.fullmatch(said) and int(said) < 65536 else port
     context = pom.settings.get("contextPath", context).strip("/")
     context = "" if context.upper() == "ROOT" else context
     yield Place(pom.product, _url(port, f"/{context}" if context else ""))
@@ -90,9 +92,4 @@ async def _answers(place: Place) -> bool:
         with suppress(OSError):
             await writer.wait_closed()
     words = line.split()
-    return (
-        len(words) > 1
-        and line.startswith(b"HTTP/")
-        and words[1].isdigit()
-        and int(words[1]) in _ANSWERS
-    )
+    return len(words) > 1 and line.startswith(b"HTTP/") and words[1] in _ANSWERS

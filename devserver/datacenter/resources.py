@@ -77,9 +77,10 @@ class Resources:
         if isinstance(source, Unfit):
             return f"{source.reason}: the JAR keeps what it has"
         entry = file.name
-        old = jar.entries.get(entry)
-        if old is None:
+        if entry not in jar.entries:
             return {entry: source}
+        if (old := jar.entries[entry]) is None:
+            return "it is too large in the JAR to be compared: it stays as it is there"
         if (how := filtered.how(source, old, properties)) is not None:
             self._hows[entry] = how
             return {}

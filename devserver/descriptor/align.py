@@ -3,7 +3,6 @@
 The source has changed since, so the two are laid side by side by module and element, not by line.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from devserver.descriptor.document import Element
@@ -60,21 +59,42 @@ def _name(element: Element) -> str:
 
 
 def _learnt(written: str, came_out: str) -> Iterator[tuple[str, str]]:
-    """What the placeholders of *written* stand for, where *came_out* leaves no doubt."""
+    """What the placeholders of *written* stand for, where *came_out* leaves no doubt.
+
+    The texts between them are looked for from the left and from the right: where that finds
+    different places, a text is there twice. No pattern is made of them, since matching one can take
+    for ever.
+    """
     written, came_out = written.strip(), came_out.strip()
-    names = [each[1] for each in PROPERTY.finditer(written)]
-    if not names or len(written) > 2000 or "}${" in written:
+    first, *pieces = _between(written)
+    if not pieces or not all(pieces[:-1]) or not came_out.startswith(first):
         return
-    pattern, at, known = "", 0, set[str]()
-    for each in PROPERTY.finditer(written):
-        pattern += re.escape(written[at : each.start()])
-        group = f"g{names.index(each[1])}"
-        pattern += f"(?P={group})" if each[1] in known else f"(?P<{group}>[^$]*?)"
-        known.add(each[1])
-        at = each.end()
-    found = re.fullmatch(pattern + re.escape(written[at:]), came_out, re.DOTALL)
-    if found is None:
+    *inner, last = pieces
+    begin, end = len(first), len(came_out) - len(last)
+    if end < begin or not came_out.endswith(last):
         return
-    for name in known:
-        if value := found[f"g{names.index(name)}"]:
-            yield name, value
+    rightmost: list[int] = []
+    at = end
+    for each in reversed(inner):
+        at = came_out.rfind(each, begin, at)
+        rightmost.insert(0, at)
+        if at < 0:
+            return
+    values, at = [], begin
+    for each, expected in zip(inner, rightmost, strict=True):
+        if came_out.find(each, at) != expected:
+            return
+        values.append(came_out[at:expected])
+        at = expected + len(each)
+    found: dict[str, set[str]] = {}
+    for name, value in zip(PROPERTY.findall(written), [*values, came_out[at:end]], strict=True):
+        found.setdefault(name, set()).add(value)
+    if all(len(each) == 1 for each in found.values()):
+        for name, (value,) in found.items():
+            if value and "$" not in value:
+                yield name, value
+
+
+def _between(written: str) -> list[str]:
+    """The texts before, between and behind the placeholders."""
+    return PROPERTY.split(written)[::2]

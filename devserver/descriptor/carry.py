@@ -16,11 +16,13 @@ from enum import StrEnum
 from devserver.descriptor.archive import Archive, Unfit, parse
 from devserver.descriptor.document import Element, Place, Problem, XmlDocument, opaque
 from devserver.descriptor.jar import DESCRIPTOR, MANIFEST, parse_manifest
+from devserver.descriptor.placeholders import PROPERTY
 from devserver.descriptor.xml import parse_bytes
 from devserver.model import Severity
 
 BUILD_FIRST = "build it first: atlas-package (mvn package); the new JAR is picked up by itself"
 LARGEST_NESTED = 64 * 1024 * 1024
+"""Bytes of the JARs inside it, together, that are looked into."""
 _CLASS = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+")
 
 
@@ -66,20 +68,24 @@ def built(archive: Archive) -> Built | Unfit:
         return Unfit(f"holds an {DESCRIPTOR} that cannot be read")
     manifest = parse_manifest(archive.read(MANIFEST) or b"")
     own = _classes(archive)
-    nested = frozenset(
-        name
-        for each in manifest.get("Bundle-ClassPath", "").split(",")
-        if (inner := archive.read(each.strip(), LARGEST_NESTED)) is not None
-        and isinstance(opened := parse(inner), Archive)
-        for name in _classes(opened)
-    )
     return Built(
-        classes=own | nested,
+        classes=own.union(_nested(archive, manifest)),
         packages=frozenset(each.rpartition(".")[0] for each in own),
         manifest=manifest,
         root=root,
         signed=bool(archive.signature),
     )
+
+
+def _nested(archive: Archive, manifest: Mapping[str, str]) -> Iterator[str]:
+    """The classes of the JARs inside it."""
+    named = [each.strip() for each in manifest.get("Bundle-ClassPath", "").split(",")]
+    left = LARGEST_NESTED
+    for each in dict.fromkeys(named):
+        if (inner := archive.read(each, left)) is not None:
+            left -= len(inner)
+            if isinstance(opened := parse(inner), Archive):
+                yield from _classes(opened)
 
 
 Found = tuple[str, Severity, Problem]
@@ -96,6 +102,18 @@ def problems(document: XmlDocument, jar: Built, packages: frozenset[str]) -> Ite
     yield from _classes_missing(document, jar, packages)
     if jar.kind is Manifest.BUNDLE:
         yield from _instructions(document, jar)
+
+
+def unfilled(document: XmlDocument) -> Mapping[str, Place]:
+    """The names of Maven's placeholders that are left in values, and where each is first."""
+    found: dict[str, Place] = {}
+    for element in document.elements:
+        for attribute, value in element.attributes.items():
+            for name in PROPERTY.findall(value):
+                found.setdefault(name, element.value_at(attribute))
+        for name in PROPERTY.findall(element.text):
+            found.setdefault(name, element.text_at)
+    return found
 
 
 def _classes_missing(

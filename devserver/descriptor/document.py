@@ -108,7 +108,8 @@ class Context:
     `platform` (the product's major version) describe the host it is meant for; `built` is true for
     what is about to be deployed, when no placeholder may be left; `development` while it is served
     from this machine; `fragment` for a file that a host merges into a descriptor; `whole` where a
-    part of a descriptor is not enough. `base_url` is the address that rendering put in: it is where
+    part of a descriptor is not enough; `packed` where the JAR that it goes into is there, so that
+    placeholders are judged with that. `base_url` is the address that rendering put in: it is where
     we happen to serve, and says nothing of what was written.
     """
 
@@ -120,6 +121,7 @@ class Context:
     development: bool = False
     fragment: bool = False
     whole: bool = True
+    packed: bool = False
     project: Project | None = None
 
     @property

@@ -51,7 +51,8 @@ def _bare(data: bytes) -> bytes:
 
 def _tags(data: bytes) -> list[bytes]:
     """The tags and texts of XML, as the SDK's minifier would leave them."""
-    without = re.sub(rb"<!--.*?-->", b"", data, flags=re.DOTALL)
+    first, *comments = data.split(b"<!--")  # a pattern would look for each one's end for ever
+    without = first + b"".join(each.partition(b"-->")[2] for each in comments)
     spaced = (b" ".join(each.split()) for each in re.split(rb"(<[^<>]*>)", without))
     return [re.sub(rb" ?(/?>)$", rb"\1", each) for each in spaced]
 

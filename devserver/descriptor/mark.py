@@ -8,6 +8,7 @@ version; everything else in the descriptor stays as it was written. Pure.
 import re
 from typing import NamedTuple
 from xml.parsers import expat
+from xml.sax.saxutils import escape
 
 from devserver.descriptor.decode import decode, encoding_of
 
@@ -39,7 +40,7 @@ def marked(body: bytes, mark: str, version: str | None = None) -> bytes:
     places = _Places(text)
     edits = [_into(places.description, f" {mark}", "description", places)]
     if version is not None and places.version is not None:
-        edits.append((places.version.inner, places.version.end, version))
+        edits.append((places.version.inner, places.version.end, escape(version)))
     data = text.encode()
     for start, end, new in sorted(edits, reverse=True):
         data = data[:start] + new.encode() + data[end:]

@@ -83,6 +83,8 @@ class View:
     """Somebody can type: say that there is something to type."""
     keeps: bool = False
     """The app stays installed at the end."""
+    once: bool = False
+    """It ends by itself: nobody need be told how."""
 
     def lines(self, event: Event, before: State) -> list[str]:  # noqa: C901 - a case an event
         """What to write for *event*; *before* is the state without it."""
@@ -135,6 +137,8 @@ class View:
             for target, url in event.targets.items()
         ]
         watching = f", watching by {one_line(event.watcher)}" if self.verbose else ""
+        if self.once:
+            return [*lines, ""]
         keys = ", h + Enter shows the keys" if self.keys else ""
         end = "; what is installed stays" if self.keeps else " and unregisters"
         lines += ["", self._dim(f"  Ctrl-C stops{end}{keys}{watching}"), ""]

@@ -46,6 +46,8 @@ async def test_a_plan_uploads_the_jar_that_would_be_sent(
         code, out, _ = await run("status", plugin.root, *target, "--json", env=env)
         (now,) = json.loads(out)["targets"]
         assert (code, now["newest"], now["ours"]) == (0, True, True)
+        _, same, _ = await run("plan", plugin.root, *target, env=env)
+        assert "= nothing that UPM could tell" in same
 
         plugin.edit('key="greet" section', 'key="salute" section')
         _, later, _ = await run("status", plugin.root, *target, env=env)

@@ -13,9 +13,10 @@ from devserver.datacenter.versions import is_older
 from devserver.descriptor import align, carry, filtered
 from devserver.descriptor.archive import Archive, Unfit, parse
 from devserver.descriptor.carry import Built, Manifest
-from devserver.descriptor.document import XmlDocument
+from devserver.descriptor.document import Element, XmlDocument
 from devserver.descriptor.filtered import How
 from devserver.descriptor.mark import mark, mark_in, marked
+from devserver.descriptor.placeholders import fill
 from devserver.descriptor.xml import parse as parse_xml
 from devserver.descriptor.xml import parse_bytes
 from devserver.model import Severity
@@ -42,6 +43,10 @@ def codes(text: str, of: Built) -> list[str]:
     document = parse_xml(text).document
     assert isinstance(document, XmlDocument)
     return [code for code, _, _ in carry.problems(document, of, frozenset())]
+
+
+def saying(text: str) -> Element:
+    return Element("p", {"q": text}, "", 0, None)
 
 
 def with_module(module: str) -> str:
@@ -210,6 +215,48 @@ def test_what_maven_put_in_is_read_off() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "came_out", "expected"),
+    [
+        ("${a}-${b}!", "1-2!", {"a": "1", "b": "2"}),
+        ("v${a}, ${b}, ${a}", "v1, 2, 1", {"a": "1", "b": "2"}),
+        ("v${a}, ${a}", "v1, 2", {}),
+        ("${a}-${b}", "1-2-3", {}),
+        ("${a}${b}", "12", {}),
+        ("${a} is", "is", {}),
+        ("aba${x}aba", "aba", {}),
+        ("${a}", "${other}", {}),
+        ("${a}x" * 60 + "y", "x" * 2000, {}),
+    ],
+)
+def test_only_what_leaves_no_doubt_is_read_off(
+    written: str, came_out: str, expected: Mapping[str, str]
+) -> None:
+    """Where a text stands twice nobody knows what was put in; that is found out in no time."""
+    assert align.recovered(saying(written), saying(came_out)) == expected
+
+
+@given(st.lists(st.sampled_from(["${a}", "${b}", "-", "x", "y"])), st.text("xy12", min_size=1))
+def test_what_is_read_off_fits(parts: list[str], value: str) -> None:
+    """Put in again, it makes the very text it was read off."""
+    written = "".join(parts)
+    came_out = written.replace("${a}", value).replace("${b}", "z")
+    found = align.recovered(saying(written), saying(came_out))
+    if found:
+        assert fill(written, found) == came_out
+
+
+def test_a_class_path_that_names_a_jar_over_and_over() -> None:
+    """It is looked into once, and all of them together no further than is good."""
+    inner = jar({"com/acme/Inner.class": b"\0" * (20 << 20)})
+    names = ("lib/a.jar", "lib/b.jar", "lib/c.jar", "lib/d.jar")
+    path = {**BUNDLE, "Bundle-ClassPath": ",".join((*names, *["lib/a.jar"] * 20_000))}
+    entries = {"atlassian-plugin.xml": FILLED.encode(), **dict.fromkeys(names, inner)}
+    found = carry.built(archive(jar(entries, path)))
+    assert isinstance(found, Built)
+    assert "com.acme.Inner" in found.classes
+
+
+@pytest.mark.parametrize(
     ("source", "entry", "expected"),
     [
         (b"a=${v}", b"a=1", How.FILTERED),
@@ -231,6 +278,12 @@ def test_xml_that_the_sdk_has_minified_is_known() -> None:
     entry = b"<p><m key='a' name='1'/><n/><o>y</o></p>"
     assert filtered.likely("a.xml", source, entry, {"v": "1"}) is How.FILTERED
     assert filtered.likely("a.xml", source, b"<q><r/><s/><t/><u/></q>", {"v": "1"}) is None
+
+
+def test_comments_that_never_end_take_no_time() -> None:
+    """A mebibyte of them was minutes once."""
+    source = b"<p><a/><b/><c/></p>" + b"<!--" * 250_000
+    assert filtered.likely("a.xml", source, b"<p><a/><b/><c/></p>", {}) is How.COPIED
 
 
 def test_the_twins_of_a_script() -> None:

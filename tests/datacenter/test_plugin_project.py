@@ -52,7 +52,7 @@ class Opened:
     def told(self) -> list[str]:
         reading = self.look()
         assert reading.examined is not None
-        return [each.code for each in reading.examined.warnings() if each.code.startswith("B")]
+        return [each.code for each in reading.examined.warnings() if each.code[0] in "BG"]
 
     def packed(self) -> Archive:
         found = parse(bytes(self.plugin.pack(self.good(), mark("r1", "0" * 64)).data))
@@ -79,6 +79,7 @@ def test_what_no_pom_says_is_read_off_the_jar(project: PluginProject) -> None:
     assert "B008" not in opened.told()
     project.edit("<servlet", '<servlet-x key="n" a="${never.heard.of}"/><servlet')
     assert "B008" in opened.told()
+    assert "G005" not in opened.told()  # one word for one thing
 
 
 def test_a_pom_that_is_no_good(project: PluginProject) -> None:

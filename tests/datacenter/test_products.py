@@ -43,10 +43,21 @@ async def listener(answer: bytes | None) -> AsyncIterator[tuple[str, list[bytes]
         (b"HTTP/1.1 302 Found\r\nLocation: /login\r\n\r\n", True),
         (None, True),
         (b"HTTP/1.1 404 Not Found\r\n\r\n", False),
+        (b"HTTP/1.1 " + b"9" * 5000 + b"\r\n\r\n", False),
         (b"SSH-2.0-OpenSSH_9.2\r\n", False),
         (b"", False),
     ],
-    ids=["ready", "asks who", "starting", "login", "silent", "no product", "SSH", "hangs up"],
+    ids=[
+        "ready",
+        "asks who",
+        "starting",
+        "login",
+        "silent",
+        "no product",
+        "digits",
+        "SSH",
+        "hangs up",
+    ],
 )
 async def test_what_counts_as_a_product(answer: bytes | None, there: bool) -> None:
     """Whatever may be one, ready or not; never something else on its port."""

@@ -109,6 +109,8 @@ def test_the_banner() -> None:
     assert shown(STARTED, quiet=True) == []
     stays = View(frames=frames, keeps=True).lines(STARTED, State())[-2]
     assert stays == "  Ctrl-C stops; what is installed stays"
+    once = View(frames=frames, keeps=True, once=True).lines(STARTED, State())
+    assert once == shown(STARTED)[:-2]
 
 
 def test_every_line_has_the_time() -> None:

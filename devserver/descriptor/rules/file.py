@@ -97,7 +97,7 @@ def placeholders(document: Document) -> Iterator[Problem]:
     if not PLACEHOLDER.search(document.text):
         return
     known = context.project.properties if context.project else {}
-    has_pom = bool(known)
+    has_pom = bool(known) and not context.packed
     seen: set[str] = set()
     for place, value in _values(document):
         for found in PLACEHOLDER.finditer(value):
