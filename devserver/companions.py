@@ -265,6 +265,7 @@ class Companions:
         self._warn(
             f"[app] command is not run: you have not trusted {' and '.join(self._settings.files)}",
             "look at it, then give --trust (or answer yes on a terminal)",
+            "NOT-TRUSTED",
         )
 
     def keep(self, recorded: Recorded) -> None:
@@ -272,10 +273,12 @@ class Companions:
         self.traffic.stirred()
 
     def _record_broken(self, broken: RecordBroken) -> None:
-        self._warn(broken.reason, broken.remedy)
+        self._warn(broken.reason, broken.remedy, broken.code)
 
-    def _warn(self, message: str, remedy: str) -> None:
-        self._bus.publish(Notice(severity=Severity.WARNING, message=message, remedy=remedy))
+    def _warn(self, message: str, remedy: str, code: str | None = None) -> None:
+        self._bus.publish(
+            Notice(severity=Severity.WARNING, message=message, remedy=remedy, code=code)
+        )
 
 
 async def first_request(bus: Bus) -> None:

@@ -88,6 +88,7 @@ class Artifacts:
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
+        self._taken: set[str] = set()
 
     @contextmanager
     def offered(self, name: str, data: bytes) -> Iterator[str]:
@@ -98,9 +99,18 @@ class Artifacts:
             yield path
         finally:
             del self._files[path]
+            self._taken.discard(path)
 
-    def get(self, path: str) -> bytes | None:
-        return self._files.get(path)
+    def take(self, path: str) -> bytes | None:
+        """What is offered at *path*, for somebody who asks for it."""
+        data = self._files.get(path)
+        if data is not None:
+            self._taken.add(path)
+        return data
+
+    def is_taken(self, path: str) -> bool:
+        """Whether somebody has asked for what is still offered at *path*."""
+        return path in self._taken
 
 
 def callback_path(descriptor: Descriptor, spec: CallbackSpec) -> str:

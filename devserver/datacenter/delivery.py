@@ -23,9 +23,10 @@ from devserver.descriptor.mark import mark, mark_in, marked, proves
 from devserver.descriptor.patch import Pieces, patched
 from devserver.errors import NotConfirmed, TargetError, TargetRefused, TargetUnavailable
 from devserver.events import Bus, HostLogged, Notice
+from devserver.interfaces import reached
 from devserver.model import Descriptor, Proof, Severity
 from devserver.publish import Artifacts
-from devserver.upm import known
+from devserver.upm import blame, known
 from devserver.upm.answers import Installed, Running, Task
 from devserver.upm.answers import Plugin as Listed
 from devserver.upm.attempt import Attempt
@@ -94,6 +95,8 @@ class ByJar:
         self._told: File | None = None
         """The file that was last sent, and told of."""
         self._offered = ExitStack()
+        self._path = ""
+        """Where the JAR that is offered can be fetched."""
 
     @property
     def _name(self) -> str:
@@ -142,8 +145,9 @@ class ByJar:
         if self._way.by != "uri":
             return await self._upm.upload(packed.data, packed.name, token)
         data = bytes(packed.data)
-        path = self._offered.enter_context(self._way.artifacts.offered(packed.name, data))
-        return await self._upm.install(f"{self._way.address}{path}", token, descriptor.name)
+        self._path = self._offered.enter_context(self._way.artifacts.offered(packed.name, data))
+        uri = f"{self._way.address}{self._path}"
+        return await self._upm.install(uri, token, descriptor.name)
 
     def _copy(self, folder: Path, packed: Packed) -> TargetError:
         """Put the JAR into a folder that the host reads; it does so when it starts."""
@@ -217,8 +221,13 @@ class ByJar:
             )
 
     async def refused(self, error: TargetError, attempt: Attempt) -> TargetError:
+        came = self._way.artifacts.is_taken(self._path)
         self._offered.close()
         self._tell_log(attempt)
+        if error.code == blame.FETCH_FAILED and self._way.by == "uri":
+            found = await asyncio.to_thread(reached, self._upm.url)
+            what = f"{self._plugin.file_name} from {self._way.address}"
+            return blame.not_fetched(what, self._way.address, found, came=came)
         if isinstance(error, TargetUnavailable):
             return error
         done = await self._put_back(attempt)

@@ -29,15 +29,20 @@ def refused(attempt: Attempt, error: TargetError, uri: str, reached: Reached) ->
             taken = f"after it fetched {attempt.revision} ({attempt.descriptor.digest[:8]}) from us"
             return type(error)(f"{error.reason}, {taken}", remedy=error.remedy, code=error.code)
         return error
-    place = uri.partition("?")[0]
-    if attempt.fetched is not None:
+    came = attempt.fetched is not None
+    return not_fetched(uri.partition("?")[0], uri, reached, came=came)
+
+
+def not_fetched(what: str, uri: str, reached: Reached, *, came: bool) -> TargetUnavailable:
+    """Why a target says that it could not fetch *what* from *uri*, by whether it *came* for it."""
+    if came:
         return TargetUnavailable(
-            f"the target fetched {place} and then said that it could not",
+            f"the target fetched {what} and then said that it could not",
             remedy="something between it and upm-dev may cut or change the answer; tried again",
             code=FETCHED_REFUSED,
         )
     return TargetUnavailable(
-        f"the task ended in response.exception and nobody fetched {place}",
+        f"the task ended in response.exception and nobody fetched {what}",
         remedy=f"the target cannot reach this address{address_hint(uri, reached)}",
         code=NOBODY_CAME,
     )

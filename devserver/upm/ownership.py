@@ -31,7 +31,7 @@ class Ownership:
         journal: Journal | None = None,
         permissions: Iterable[Permission] = (),
         adopts: bool = False,
-        warn: Callable[[str, str], None],
+        warn: Callable[[str, str, str], None],
     ) -> None:
         self.wanted: Permission | None = None
         """What the last claim was refused for want of."""
@@ -112,7 +112,7 @@ class Ownership:
                 self._shipped.add(key)
         if entry is not None and entry.is_orphan:
             left = f"{key} was left on {self._target.name} by a run that began {entry.began}"
-            self._warn(f"{left}: this one goes on with it", "")
+            self._warn(f"{left}: this one goes on with it", "", "")
         self._note(descriptor)
         self._keys.append(key)
 
@@ -133,7 +133,7 @@ class Ownership:
         """Take the app away, whether there was one; what came with the product stays."""
         was_there = False
         if key in self._shipped:
-            self._warn(f"{key} belongs to {self._target.name} itself: it is left there", "")
+            self._warn(f"{key} belongs to {self._target.name} itself: it is left there", "", "")
         else:
             was_there = await self._upm.plugin(key) is not None
             await self._upm.uninstall(key)
@@ -199,4 +199,4 @@ class Ownership:
             yield self._journal
         except JournalBroken as error:
             self._journal = None
-            self._warn(error.reason, error.remedy)
+            self._warn(error.reason, error.remedy, error.code)

@@ -244,7 +244,7 @@ def _meant(specs: tuple[CallbackSpec, ...], body: bytes) -> CallbackSpec:
 
 async def artifact(request: web.Request) -> web.Response:
     """A JAR, while a target installs it; only the target was told its address."""
-    data = request.app[SITE].artifacts.get(request.path)
+    data = request.app[SITE].artifacts.take(request.path)
     if data is None:
         return await nothing(request)
     headers = {**NOSNIFF, "Content-Type": "application/java-archive", "Cache-Control": "no-store"}

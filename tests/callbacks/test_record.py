@@ -131,3 +131,4 @@ def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     assert record.secrets("jira", "app") == ("secret",)
     assert len(told) == 1
     assert str(file) in told[0].reason
+    assert told[0].code == "RECORD-BROKEN"

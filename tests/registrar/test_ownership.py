@@ -145,6 +145,7 @@ async def test_a_broken_journal_is_said_and_endured(host: SimulatedHost, tmp_pat
 
     (notice,) = [event for event in our.events if isinstance(event, Notice)]
     assert str(broken) in notice.message
+    assert notice.code == "JOURNAL-BROKEN"
 
 
 async def test_a_changed_key_waits_for_the_user(host: SimulatedHost) -> None:

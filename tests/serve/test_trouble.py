@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from processes import upm_dev
+from processes import environment, upm_dev
 from projects import SETTINGS, TEMPLATE, Project
 
 from devserver.simulator import simulated_host
@@ -190,6 +190,26 @@ async def test_a_target_that_is_no_upm(
         assert await process.stop() == 130
         await process.ended()
         assert "Traceback" not in process.errors
+
+
+async def test_a_state_folder_that_cannot_be_used(project: Project, tmp_path: Path) -> None:
+    """The journal and the record are said to be broken, each once; the app is registered."""
+    state = tmp_path / "state" / "upm-dev"
+    state.mkdir(parents=True)
+    (state / "journal.sqlite").write_text("no database" * 100)
+    (state / "callbacks").write_text("no folder")
+    env = environment(XDG_STATE_HOME=str(state.parent))
+    async with (
+        simulated_host(port=0) as host,
+        upm_dev(*serve(project, "--target", host.url), env=env) as process,
+    ):
+        await process.seen("target", state="confirmed")
+        await process.stop()
+        await process.ended()
+    codes = [each.get("code") for each in process.of("notice", severity="warning")]
+
+    assert codes.count("JOURNAL-BROKEN") == 1
+    assert codes.count("RECORD-BROKEN") == 1
 
 
 async def test_a_project_that_is_moved_away_ends_nothing(project: Project) -> None:
