@@ -56,9 +56,11 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
         ),
         # a JSON web token by its shape
         (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
-        # http://user:pass@host; a port is no password
+        # http://user:pass@host; a port is no password, nor is the word in our own advice
         (
-            re.compile(r"(://[^/\s:@\"'<>]{0,256}:)(?!\d+(?:[/?#\s]|$))[^\s@\"'<>]{1,256}@"),
+            re.compile(
+                r"(://[^/\s:@\"'<>]{0,256}:)(?!PASSWORD@|\d+(?:[/?#\s]|$))[^\s@\"'<>]{1,256}@"
+            ),
             rf"\1{MASK}@",
         ),
         (re.compile(r"(://)[^/\s:@\"'<>?#]{1,256}@"), rf"\1{MASK}@"),

@@ -137,6 +137,9 @@ async def _product(upm: Upm) -> AsyncIterator[Check]:
     except TargetError as error:
         yield failed("HTTP", error)
         return
+    if answer.status == 407:  # that was the proxy, not the target
+        yield failed("HTTP", upm.wire.refused(answer))
+        return
     yield Check("HTTP", Level.OK, f"{upm.url} answers")
     if (check := _state(upm, answer)) is not None:
         yield check

@@ -113,6 +113,14 @@ def test_what_looks_like_a_secret(text: str, shown: str) -> None:
     assert redact.text(found) == found
 
 
+def test_our_own_advice_stays_readable() -> None:
+    """The place for a password is none."""
+    advice = "HTTPS_PROXY=http://USER:PASSWORD@PROXY:PORT"
+
+    assert Redactor(["hunter2"]).text(advice) == advice
+    assert "***" in Redactor(["PASSWORD"]).text(advice)
+
+
 def test_headers() -> None:
     """The scheme stays, since it says which kind of credentials went out."""
     sent = {

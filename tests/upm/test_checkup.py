@@ -101,6 +101,14 @@ async def test_states_of_the_product(state: str, level: Level, remedy: str) -> N
     assert remedy in found["product"].remedy
 
 
+async def test_a_proxy_that_answers_in_the_place_of_the_target() -> None:
+    """Nothing behind it can be seen, and the target has not answered."""
+    found = await checks(upm({"/jira/status": answer(407)}))
+
+    assert found["HTTP"].code == "NET-PROXY-LOGIN"
+    assert "credentials" not in found
+
+
 async def test_a_state_that_speaks_to_the_terminal() -> None:
     """Whoever answers there may say anything."""
     found = await checks(upm({"/jira/status": status("\\u001b[2J\\rRUNNING")}))
