@@ -115,3 +115,15 @@ async def test_credentials_go_to_no_other_host() -> None:
     assert refused.value.code == "UPM30X-MOVED"
     assert f"http://localhost:{stranger.port}/jira" in refused.value.remedy
     assert stranger.requests == []
+
+
+@pytest.mark.parametrize("value", ['"a/b c"', ".node1", '"n1"'])
+async def test_a_cookie_goes_back_as_it_came(value: str) -> None:
+    """Its quotes are part of it (RFC 6265 §4.1.1): balancers compare the whole."""
+    first = answer(200, '{"plugins":[]}', upm_token="1", Set_Cookie=f"ROUTE={value}; Path=/")
+    second = answer(200, '{"plugins":[]}', upm_token="2")
+    async with scripted([first, second]) as host, upm_of(host.url) as upm:
+        await upm.token()
+        await upm.token()
+
+    assert host.requests[1].headers["cookie"] == f"ROUTE={value}"
