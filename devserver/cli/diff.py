@@ -31,6 +31,7 @@ def command(old: str, new: str, **given: Any) -> None:
     if old.startswith(INSTALLED):
         _installed(old.removeprefix(INSTALLED), new, given)
         return
+    from devserver.cli.once import say
     from devserver.descriptor.diff import diff, impact, sentence
 
     before, after = _descriptor(old, given), _descriptor(new, given)
@@ -42,7 +43,7 @@ def command(old: str, new: str, **given: Any) -> None:
         click.echo(json.dumps(document, indent=2))
         return
     for each in changes:
-        click.echo(sentence(each))
+        say(sentence(each))
     click.echo(f"impact: {worst.value}")
 
 
@@ -117,7 +118,7 @@ def _installed(name: str, new: str, given: dict[str, Any]) -> None:
     """What UPM tells of the installed app, against the project."""
     import asyncio
 
-    from devserver.cli.once import descriptors, upms
+    from devserver.cli.once import descriptors, say, upms
     from devserver.cli.plan import differences
 
     settings = settings_of(Path(new), {**given, "target": (name,)})
@@ -132,4 +133,4 @@ def _installed(name: str, new: str, given: dict[str, Any]) -> None:
     if given["json"]:
         click.echo(json.dumps({"v": 1, "target": name, "difference": lines}, indent=2))
     else:
-        click.echo("\n".join(lines))
+        say("\n".join(lines))

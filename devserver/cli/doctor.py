@@ -198,15 +198,19 @@ def _document(shown: "dict[str, list[Check]]") -> list[dict[str, str]]:
 
 
 def _show(shown: "dict[str, list[Check]]") -> None:
+    from devserver.cli.once import say
+    from devserver.descriptor.visible import visible
+
     marks = {
         "ok": click.style("ok     ", fg="green"),
         "warning": click.style("warning", fg="yellow"),
         "failure": click.style("failure", fg="red"),
     }
     for name, checks in shown.items():
-        click.echo(name)
+        say(name)
         for each in checks:
             code = f" [{each.code}]" if each.code else ""
-            click.echo(f"  {marks[each.level.value]}  {each.name}: {each.message}{code}")
+            told = visible(f"{each.name}: {each.message}{code}")
+            click.echo(f"  {marks[each.level.value]}  {told}")
             if each.remedy:
-                click.echo(f"           {each.remedy}")
+                say(f"           {each.remedy}")

@@ -83,9 +83,10 @@ def descriptors(
         reading = read(sources, sources.look(), variables)
         if reading.examined is None or reading.examined.descriptor is None:
             first = reading.errors[0]
+            of_jar = first.code.startswith("B")  # validate knows nothing of the JAR
             raise DescriptorInvalid(
                 f"{first.position}: {first.message}",
-                remedy="upm-dev validate shows every mistake in its place",
+                remedy=first.fix if of_jar else "upm-dev validate shows every mistake in its place",
                 code=first.code,
             )
         made[target.name] = reading.examined.descriptor

@@ -179,6 +179,7 @@ def _with_product(settings: "Settings", plugin: "Plugin", user: str) -> "Setting
     import asyncio
 
     from devserver.datacenter import products
+    from devserver.descriptor.visible import one_line
     from devserver.model import Target
     from devserver.surroundings import read_pom
 
@@ -186,11 +187,12 @@ def _with_product(settings: "Settings", plugin: "Plugin", user: str) -> "Setting
     if found is None:
         return settings
     ask = questions.confirm(default=True)
+    answers = f"{one_line(found.product)} answers at {one_line(found.url)}"
     if ask is not None:
-        if not ask(f"{found.product} answers at {found.url}. Install there?"):
+        if not ask(f"{answers}. Install there?"):
             return settings
     elif not settings.quiet:
-        click.echo(f"{found.product} answers at {found.url}: it is the target", err=True)
+        click.echo(f"{answers}: it is the target", err=True)
     target = Target(name=found.product, url=found.url, user=user, dev=True)
     return replace(settings, targets=(target,))
 

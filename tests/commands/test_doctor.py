@@ -162,6 +162,21 @@ async def test_a_plugin_project(tmp_path: Path, env: dict[str, str]) -> None:
     assert not listed
 
 
+async def test_what_strangers_say_moves_no_cursor(tmp_path: Path, env: dict[str, str]) -> None:
+    """The name of an entry in a JAR may hold anything; `plan` says what to do about it, too."""
+    plugin = PluginProject(tmp_path / "hello")
+    plugin.build(more={"a\x1b]0;mine\x07/../../b": b""})
+    async with simulated_host(port=0, profile="dc") as host:
+        _, looked_at, _ = await run("doctor", plugin.root, "--target", host.url, env=env)
+        code, _, planned = await run("plan", plugin.root, "--target", host.url, env=env)
+
+    assert "outside its root: a<U+001B>]0;mine<U+0007>/../../b" in looked_at
+    assert "\x1b]" not in looked_at
+    assert code == 1
+    assert "outside its root: a<U+001B>]0;mine<U+0007>/../../b" in planned
+    assert "build it again" in planned
+
+
 async def test_beside_a_running_serve(
     host: SimulatedHost, project: Path, env: dict[str, str]
 ) -> None:

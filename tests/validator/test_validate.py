@@ -122,6 +122,18 @@ def test_nothing_to_check_is_said(run: Run) -> None:
     assert [code for code, *_ in found(result)] == ["S001"]
 
 
+def test_a_misspelt_weight_is_recognised(run: Run, save: Save, good: str) -> None:
+    """At the attribute that was meant to be it, not at the tag that seems to lack it."""
+    save(NAME, good.replace(' weight="10"', ' wieght="10"'))
+
+    ((code, _, line, column),) = found(run("validate", "--format", "json"))
+    assert code == "X302"
+    assert 'no weight, but "wieght"' in run("validate").stdout
+    assert (
+        good.replace("weight", "wieght").splitlines()[line - 1][column - 1 :].startswith("wieght")
+    )
+
+
 def test_selections(run: Run, save: Save, good: str) -> None:
     """--select, --ignore and --strict; families by the beginning of an id."""
     save(NAME, good.replace("plugins-version", "pluginsVersion").replace(' weight="10"', ""))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from devserver.descriptor.document import Element, Problem, Replacement, XmlDocument, opaque
+from devserver.descriptor.nearest import nearest
 from devserver.descriptor.rules import rule
 from devserver.model import Kind, Severity
 
@@ -45,11 +46,16 @@ def no_weight(document: XmlDocument) -> Iterator[Problem]:
         and not each.get("section").startswith(CREATE_DIALOG)
     ]
     if lacking:
+        misspelt = (
+            (each, near) for each in lacking if (near := nearest("weight", each.attributes))
+        )
+        first, near = next(misspelt, (lacking[0], None))
         more = f" (nor have {len(lacking) - 1} more)" if len(lacking) > 1 else ""
+        but = f', but "{near}"' if near else ""
         yield Problem(
-            lacking[0].here,
-            f"the {lacking[0].tag} has no weight{more}: its order is undefined",
-            'add weight="10"',
+            first.at(near) if near else first.here,
+            f"the {first.tag} has no weight{but}{more}: its order is undefined",
+            f"write weight for {near}" if near else 'add weight="10"',
         )
 
 
