@@ -186,7 +186,9 @@ class Wire:
             sent["Authorization"] = who
         cookies = self._cookies.filter_cookies(url)
         if cookies and not anonymous:
-            sent["Cookie"] = "; ".join(f"{name}={each.coded_value}" for name, each in cookies.items())
+            sent["Cookie"] = "; ".join(
+                f"{name}={each.coded_value}" for name, each in cookies.items()
+            )
         if url.scheme == "http":  # with https, aiohttp tells them to the proxy alone
             sent.update(self._proxy.get("proxy_headers", {}))
         timeout = aiohttp.ClientTimeout(
