@@ -7,14 +7,27 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from registrar.house import house, running
+from yarl import URL
 
 from devserver.model import TargetState
 from devserver.registrar import Limits
 from devserver.simulator import Fault, simulated_host
+from devserver.upm.wire import POOL
 
 TARGETS = 100
 TESTS = str(Path(__file__).parent.parent)
 QUIET = Limits(gap=0.0, confirm=2.0)
+
+
+def connections_to(ports: set[int | None]) -> int:
+    """How many connections this machine has open to *ports*, as far as it says."""
+    found = 0
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        lines = table.read_text(encoding="ascii").splitlines() if table.exists() else []
+        for line in lines[1:]:
+            _, _, theirs, state, *_ = line.split()
+            found += state == "01" and int(theirs.rpartition(":")[2], 16) in ports
+    return found
 
 
 async def test_a_hundred_targets_at_once() -> None:
@@ -27,9 +40,13 @@ async def test_a_hundred_targets_at_once() -> None:
         )
         keys = {name: f"com.example.k{number}" for number, name in enumerate(names)}
         our.save_each(keys)
+        ports = {URL(each.url).port for each in hosts}
+        most = 0
         for name in names:
             await our.until(TargetState.CONFIRMED, target=name, within=20)
+            most = max(most, connections_to(ports))
 
+        assert most <= POOL
         for number, key in enumerate(keys.values()):
             assert key in hosts[number % 4].state.plugins
 
