@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,10 +16,9 @@ Json = dict[str, Any]
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without settings of ours, but for *more*."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UPM_DEV_")}
-    state = Path(tempfile.gettempdir()) / f"upm-dev-tests-{os.getpid()}"
     # As in a terminal where the environment of these tests is active: apps need its packages.
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
-    return {**kept, "PATH": path, "NO_COLOR": "1", "XDG_STATE_HOME": str(state), **more}
+    return {**kept, "PATH": path, "NO_COLOR": "1", **more}
 
 
 class Process:
