@@ -271,6 +271,9 @@ class ByJar:
                 there = await self._ended(task)
                 if not there.enabled:
                     await self._upm.enable(key)
+                    there = await self._upm.plugin(key)
+                if there is None or not there.enabled:
+                    return f"; {self._said()} was put back, and {self._name} disabled it as well"
         except (TargetError, TimeoutError) as error:
             why = error.reason if isinstance(error, TargetError) else "no answer in time"
             return f"; {self._said()} could not be put back: {why}"

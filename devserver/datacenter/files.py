@@ -1,12 +1,12 @@
 """What lies in a plugin project, found anew at each look: sources, classes, JARs. Bounded."""
 
-import glob
 import os
 import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 MOST = 20_000
@@ -85,12 +85,19 @@ def folders(folder: Path) -> Iterator[Path]:
         yield Path(where)
 
 
+def _named(root: Path, pattern: str) -> Iterator[Path]:
+    """What *pattern* names; `**` follows no link, and nothing hidden is found by a wildcard."""
+    with suppress(ValueError):  # a pattern that pathlib does not like names nothing
+        for each in root.glob(pattern):
+            within = each.relative_to(root).parts
+            if not any(part.startswith(".") and part not in pattern for part in within):
+                yield each
+
+
 def jars(root: Path, module: Path, pattern: str | None) -> list[File]:
     """The JARs that may be the plugin's, newest first; *pattern* is the user's word for them."""
     if pattern is not None:
-        # Path.glob raises for patterns that it does not like.
-        named = glob.iglob(pattern, root_dir=root, recursive=True)  # noqa: PTH207
-        found = [root / each for each in named]
+        found = list(islice(_named(root, pattern), MOST))
         if any(each in pattern for each in "*?["):
             found = [each for each in found if not NO_PLUGIN.search(each.name)]
     else:

@@ -172,6 +172,8 @@ class Plugin:
         """The JAR as the build has made it, but for the mark, and for the *version*."""
         file, archive = self.build.open()
         body = archive.read(DESCRIPTOR) or b""
+        if parse_bytes(body) is None:
+            raise not_now(f"{file.name} holds an {DESCRIPTOR} that cannot be read", BUILD_FIRST)
         return _with(file, archive, {DESCRIPTOR: marked(body, mark, version)})
 
     # -- what goes along --------------------------------------------------------------------------

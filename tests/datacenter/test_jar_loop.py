@@ -229,10 +229,11 @@ async def test_a_disabled_module_with_its_log_line(project: PluginProject, tmp_p
         assert "Unable to enable com.acme.hello:hello" in page
 
 
-async def test_what_was_disabled_is_put_back(project: PluginProject) -> None:
+@pytest.mark.parametrize("times", [1, 2], ids=["only that one", "the old one too"])
+async def test_what_was_disabled_is_put_back(project: PluginProject, times: int) -> None:
     """A revision that the host switched off goes, the last good one comes, as today's version."""
     async with serving(project) as (serve, host):
-        host.script(Fault(kind="disable", stage="install", times=1))
+        host.script(Fault(kind="disable", stage="install", times=times))
         project.edit("${project.version}", "1.1")
         refused = await serve.seen("target", state="refused", revision="r2")
         assert refused["code"] == "JAR-DISABLED"

@@ -143,6 +143,36 @@ def test_no_jar_and_two(project: PluginProject) -> None:
     assert "[app] jar" in opened.error().fix
 
 
+def test_a_build_that_is_no_good_is_not_put_back(project: PluginProject) -> None:
+    """It has come since the last look: the next one tells what is wrong with it."""
+    project.edit("</atlassian-plugin>", "</nothing>")
+    project.build()
+    with pytest.raises(TargetUnavailable, match="cannot be read"):
+        Opened(project.root).plugin.as_built(mark("r1", "0" * 12), "1.0")
+
+
+def test_what_is_too_large_in_the_jar_stays(project: PluginProject) -> None:
+    """Nobody can say what the build made of it, so it is not exchanged, and is named."""
+    (project.resources / "big.properties").write_text("a=b\n", "utf-8")
+    big = b"a=b\n" * (9 << 18)
+    project.build(more={"big.properties": big})
+    opened = Opened(project.root)
+    assert "B009" in opened.told()
+    assert opened.packed().read("big.properties", 2 * len(big)) == big
+
+
+def test_a_word_for_the_jar_goes_round_no_circle(project: PluginProject) -> None:
+    """Links that lead back took `**` an age; what is hidden is nobody's JAR."""
+    built = project.build()
+    hidden = project.root / ".mvn/wrapper.jar"
+    hidden.parent.mkdir()
+    hidden.write_bytes(b"")
+    for name in "abc":
+        (project.root / name).symlink_to(".")
+    found = Opened(project.root, jar="**/*.jar").plugin.build.jars()
+    assert [each.path for each in found] == [built]
+
+
 @pytest.mark.parametrize("pattern", ["**x", "target/[", "target", "nope/*.jar"])
 def test_a_word_for_the_jar_that_names_none(project: PluginProject, pattern: str) -> None:
     """Whatever the settings say: there is no such JAR, and nothing breaks."""
