@@ -30,10 +30,10 @@ async def serving(
     project: PluginProject, *arguments: str | Path, profile: str = "dc", awaited: str = "confirmed"
 ) -> AsyncIterator[tuple[Process, SimulatedHost]]:
     async with simulated_host(port=0, profile=profile) as host:
-        target = ("--target", host.url)
-        async with upm_dev(
-            "serve", project.root, "--json", "--port", "0", *target, *arguments
-        ) as serve:
+        flags = ("--json", "--port", "0", "--target", host.url, *arguments)
+        # A state folder of its own: what other tests left behind is told of as well.
+        env = environment(XDG_STATE_HOME=str(project.root.parent / "state"))
+        async with upm_dev("serve", project.root, *flags, env=env) as serve:
             await serve.seen("target", state=awaited, revision="r1")
             yield serve, host
 
