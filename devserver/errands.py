@@ -106,12 +106,15 @@ class Errands:
         else:
             self._say(f"{key} is enabled on {command.target}")
 
+    def _is_ours(self, file: str) -> bool:
+        """Whether it belongs to the newest look, and lies in the project, links followed."""
+        path = (self._root / file).resolve()
+        return file in self._sources() and path.is_relative_to(self._root.resolve())
+
     def _open(self, file: str, line: int, column: int) -> None:
-        """Only what belongs to the newest look, and lies in the project, is opened."""
-        path = self._root / file
-        if file not in self._sources() or not path.resolve().is_relative_to(self._root.resolve()):
+        if not self._is_ours(file):
             self._warn(f"{file} is no file of this descriptor", "")
-        elif not editor.open_in(path, line, column):
+        elif not editor.open_in(self._root / file, line, column):
             self._warn("no editor is known", "set EDITOR to one with a window: code, subl, idea")
 
     def _fix(self, command: commands.Fix) -> None:
@@ -121,6 +124,9 @@ class Errands:
         path = self._root / command.file
         if not found or command.file not in self._sources():
             self._warn("that is not what is wrong any more", "")
+            return
+        if not self._is_ours(command.file):
+            self._warn(f"{command.file} leads out of the project", "mend it by hand")
             return
         try:
             text = path.read_bytes().decode("utf-8")
