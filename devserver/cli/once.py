@@ -83,9 +83,11 @@ def descriptors(
         reading = read(sources, sources.look(), variables)
         if reading.examined is None or reading.examined.descriptor is None:
             first = reading.errors[0]
+            where = f"{first.position}: "
             of_jar = first.code.startswith("B")  # validate knows nothing of the JAR
             raise DescriptorInvalid(
-                f"{first.position}: {first.message}",
+                # Those of a JAR begin with its name.
+                f"{'' if first.message.startswith(where[:-2]) else where}{first.message}",
                 remedy=first.fix if of_jar else "upm-dev validate shows every mistake in its place",
                 code=first.code,
             )

@@ -48,10 +48,13 @@ def _partners(
             yield each, partner
         elif "${" in _name(each) or not _name(each):
             others.setdefault(each.tag, []).append(each)
+    free: dict[str, list[Element]] = {}
+    for each in built:
+        if id(each) not in taken:
+            free.setdefault(each.tag, []).append(each)
     for tag, left in others.items():
-        free = [each for each in built if each.tag == tag and id(each) not in taken]
-        if len(free) == len(left):
-            yield from zip(left, free, strict=True)
+        if len(left) == len(free.get(tag, ())):
+            yield from zip(left, free[tag], strict=True)
 
 
 def _name(element: Element) -> str:

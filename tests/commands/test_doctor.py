@@ -174,6 +174,7 @@ async def test_what_strangers_say_moves_no_cursor(tmp_path: Path, env: dict[str,
     assert "\x1b]" not in looked_at
     assert code == 1
     assert "outside its root: a<U+001B>]0;mine<U+0007>/../../b" in planned
+    assert planned.count("hello-1.0.jar") == 1
     assert "build it again" in planned
 
 

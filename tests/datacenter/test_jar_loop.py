@@ -1,7 +1,9 @@
 """`upm-dev serve` in a plugin project: into the JAR, with that into the product, and proved."""
 
+import asyncio
 import os
 import socket
+import sys
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -16,6 +18,8 @@ from processes import Process, environment, upm_dev
 from devserver.simulator import Fault, SimulatedHost, simulated_host
 from devserver.simulator.profile import load_profile
 from devserver.upm import known
+
+SCRIPT = Path(__file__).parents[2] / "bench/real-host.sh"
 
 
 @pytest.fixture
@@ -323,3 +327,22 @@ async def test_without_a_product_its_port_stays_free(project: PluginProject) -> 
             pytest.skip("a product runs on this machine")
         assert not url.startswith(("http://localhost:2990/", f"http://localhost:{free}/"))
         await serve.seen("target", state="confirmed", target="simulator")
+
+
+async def test_the_script_for_real_hosts(project: PluginProject) -> None:
+    """It times the loop, here against the simulated host, and puts the descriptor back."""
+    before = project.descriptor.read_bytes()
+    async with simulated_host(port=0, profile="dc") as host:
+        script = await asyncio.create_subprocess_exec(
+            "bash",
+            str(SCRIPT),
+            *(str(project.root), host.url, "1"),
+            env=environment(UPM_DEV=str(Path(sys.executable).with_name("upm-dev"))),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await asyncio.wait_for(script.communicate(), 60)
+    assert [each.split()[:2] for each in out.decode().splitlines()] == [
+        ["r1", "confirmed"],
+        ["r2", "confirmed"],
+    ]
+    assert project.descriptor.read_bytes() == before
