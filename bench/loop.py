@@ -12,8 +12,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ STARTS = 30
 IDLE_SECONDS = 10.0
 SAMPLE = Path(__file__).parents[1] / "sample-plugin"
 TEMPLATE = "atlassian-plugin.xml.j2"
+
+Save = tuple[float, float]
+"""Milliseconds from a save to the install POST, and to the end of the installation."""
 
 
 class Tool:
@@ -86,7 +89,8 @@ async def project() -> AsyncIterator[Path]:
 
 
 async def figures() -> list[Figure]:
-    to_post, to_proof = await edits()
+    ours, theirs = await edits()
+    to_post, to_proof = zip(*ours, strict=True)
     first, theirs_first = await starts()
     found = [
         median("save -> install POST", to_post, "ms"),
@@ -94,7 +98,7 @@ async def figures() -> list[Figure]:
         median("start -> first install POST", first, "ms"),
     ]
     if peer.is_installed():
-        theirs_post, theirs_end = await peer.edits(RUNS)
+        theirs_post, theirs_end = zip(*theirs, strict=True)
         found += [
             median("  peer: save -> install POST", theirs_post, "ms"),
             median("  peer: save -> installed", theirs_end, "ms"),
@@ -108,24 +112,47 @@ async def figures() -> list[Figure]:
     return [*found, *await rest()]
 
 
-async def edits() -> tuple[list[float], list[float]]:
-    """Milliseconds from a save to the install POST and to the proof."""
-    to_post, to_proof = [], []
+async def edits() -> tuple[list[Save], list[Save]]:
+    """What each save took: ours, the peer's.
+
+    In turn, so that what slows the machine down for a while slows both.
+    """
+    ours, theirs = [], []
+    async with AsyncExitStack() as stack:
+        save = await stack.enter_async_context(saving())
+        their_save = None
+        if peer.is_installed():
+            their_save = await stack.enter_async_context(peer.saving())
+        for run in range(RUNS):
+            ours.append(await save(run))
+            if their_save:
+                theirs.append(await their_save(run))
+    return ours, theirs
+
+
+@asynccontextmanager
+async def saving() -> AsyncIterator[Callable[[int], Awaitable[Save]]]:
+    """A running `serve`; yields what saves once and gives the milliseconds.
+
+    From the save to the install POST, and to the proof.
+    """
     async with simulated_host(port=0, install_time=0.0) as host, project() as app:
         template = app / TEMPLATE
         text = template.read_text(encoding="utf-8")
         async with serving(app, "--target", host.url) as tool:
             await tool.confirmed()
-            for run in range(RUNS):
+
+            async def save(run: int) -> Save:
                 await asyncio.sleep(0.1 + run * 0.0013)
                 known = len(posts(host))
                 saved = time.time()
                 template.write_text(edited(text, run), encoding="utf-8")
                 await tool.confirmed(f"r{run + 2}")
-                to_proof.append((time.time() - saved) * 1000)
-                to_post.append((posts(host)[known] - saved) * 1000)
+                confirmed = time.time()
                 assert len(posts(host)) == known + 1, "one save, two registrations"
-    return to_post, to_proof
+                return (posts(host)[known] - saved) * 1000, (confirmed - saved) * 1000
+
+            yield save
 
 
 def edited(text: str, run: int) -> str:

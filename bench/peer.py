@@ -11,7 +11,7 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -96,26 +96,32 @@ async def until(
     await host.wait(lambda: len(times(host)) > known, within=20)
 
 
-async def edits(runs: int) -> tuple[list[float], list[float]]:
-    """Milliseconds from a save to the install POST and to the end of the installation."""
-    to_post, to_end = [], []
+@asynccontextmanager
+async def saving() -> AsyncIterator[Callable[[int], Awaitable[tuple[float, float]]]]:
+    """A running app of the peer; yields what saves once and gives the milliseconds.
+
+    From the save to the install POST, and to the end of the installation.
+    """
     async with simulated_host(port=0, profile="connect", install_time=0.0) as host:
         await host.public_key()
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
+
+            async def save(run: int) -> tuple[float, float]:
+                known, done = len(posts(host)), len(ends(host))
+                saved = time.time()
+                (folder / "atlassian-connect.json").write_text(
+                    descriptor(f"Hello {run}"), encoding="utf-8"
+                )
+                await until(ends, host, done)
+                took = (posts(host)[known] - saved) * 1000, (ends(host)[done] - saved) * 1000
+                await asyncio.sleep(0.4)  # it installs twice for one save: let both end
+                return took
+
             async with peer(host, folder):
                 await until(ends, host, 0)
-                for run in range(runs):
-                    await asyncio.sleep(0.4)  # it installs twice for one save: let both end
-                    known, done = len(posts(host)), len(ends(host))
-                    saved = time.time()
-                    (folder / "atlassian-connect.json").write_text(
-                        descriptor(f"Hello {run}"), encoding="utf-8"
-                    )
-                    await until(ends, host, done)
-                    to_post.append((posts(host)[known] - saved) * 1000)
-                    to_end.append((ends(host)[done] - saved) * 1000)
-    return to_post, to_end
+                await asyncio.sleep(0.4)
+                yield save
 
 
 async def start() -> float:
