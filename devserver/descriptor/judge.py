@@ -170,21 +170,26 @@ def _run(each: Rule, document: Document, hushed: Hushed) -> list[Found]:
     found = (
         (each.code, problem.severity or each.severity, problem) for problem in each.check(document)
     )
-    return _few(islice(found, ENOUGH), document, hushed)
+    few = _few(islice(found, ENOUGH), document, hushed)
+    if each.severity is Severity.ERROR and not any(
+        severity is each.severity for _, severity, _ in few
+    ):
+        # An error keeps an app from being installed, however many warnings come before it.
+        errors = (other for other in found if other[1] is Severity.ERROR)
+        few += islice(_shown(errors, document, hushed), 1)
+    return few
 
 
 def _few(found: Iterable[Found], document: Document | None, hushed: Hushed) -> list[Found]:
-    """Without those that a comment asks to leave out; of many alike the first, and how many more.
+    """Those that are shown; of many alike the first, and how many more.
 
     None is kept or placed that is not shown: there may be as many as there are modules.
     """
     few: list[Found] = []
     counts: dict[tuple[str, Severity], int] = {}
     firsts: dict[tuple[str, Severity], Place] = {}
-    for each in found:
+    for each in _shown(found, document, hushed):
         code, severity, problem = each
-        if hushed and document and hushed(code, document.locate(problem.at)):
-            continue
         kind = code, severity
         counts[kind] = count = counts.get(kind, 0) + 1
         if count <= MAX_OF_A_KIND:
@@ -196,6 +201,13 @@ def _few(found: Iterable[Found], document: Document | None, hushed: Hushed) -> l
         more = f"{least}{counts[kind] - MAX_OF_A_KIND:,} more of {kind[0]} from here on, not shown"
         few.append((*kind, Problem(at, more, "mend those above first")))
     return few
+
+
+def _shown(found: Iterable[Found], document: Document | None, hushed: Hushed) -> Iterable[Found]:
+    """Without those that a comment asks to leave out."""
+    if hushed is None or document is None:
+        return found
+    return (each for each in found if not hushed(each[0], document.locate(each[2].at)))
 
 
 def failed(text: str | None, flaws: tuple[Flaw, ...], placer: Placer) -> Examined:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from work import counted
 
 from devserver.descriptor.decode import Lines, point_of
+from devserver.descriptor.document import ENOUGH
 from devserver.descriptor.judge import MAX_OF_A_KIND, Examined
 from devserver.model import Severity
 
@@ -164,6 +165,19 @@ def test_an_error_among_thousands_of_warnings_is_not_lost() -> None:
 
     assert [each.severity for each in found].count(Severity.ERROR) == 1
     assert len(found) == MAX_OF_A_KIND + 2
+
+
+@pytest.mark.parametrize(("ignore", "line"), [("", 3), ("<!-- upm-dev: ignore X203 -->", 4)])
+def test_an_error_after_more_warnings_than_are_counted_is_found(ignore: str, line: int) -> None:
+    """X203 warns of odd characters, and refuses a colon, which a host does too."""
+    odd = "".join(f'<web-item key="k{i}!"/>' for i in range(ENOUGH))
+    text = plugin(f'{odd}\n{ignore}\n<servlet key="a:b"/>\n<servlet key="c:d"/>\n')
+
+    result = quickly(text, is_json=False)
+
+    (error,) = [each for each in result.errors if each.code == "X203"]
+    assert error.position.line == line
+    assert result.descriptor is None
 
 
 @given(st.text("ab\n\r", max_size=30), st.integers(0, 30))
