@@ -18,9 +18,9 @@ from devserver.errors import (
     TargetRefused,
     TargetUnavailable,
 )
-from devserver.events import Bus, Event, Notice
+from devserver.events import Bus, Event
 from devserver.interfaces import reached
-from devserver.model import Descriptor, Proof, Revision, Severity, Target, TargetState
+from devserver.model import Descriptor, Proof, Revision, Target, TargetState
 from devserver.upm import blame
 from devserver.upm.answers import Failed, Forgotten, Installed
 from devserver.upm.client import Upm
@@ -31,6 +31,7 @@ from devserver.upm.ownership import Ownership
 from devserver.upm.pace import Limits, backoff
 from devserver.upm.permission import Permission
 from devserver.upm.progress import Progress
+from devserver.upm.removal import Removal
 from devserver.upm.underway import Underway
 from devserver.upm.warm import WarmToken
 from devserver.upm.where import Where
@@ -90,6 +91,7 @@ class Registrar:
         self._posted_at = float("-inf")
         self._underway = Underway(upm, delivery, self._progress, self._limits)
         self._watchman = Watchman(upm, delivery, self._progress, self._warm, self._limits)
+        self._removal = Removal(target, upm, self._own, self._underway, self._progress)
         self._there: Descriptor | None = None
         """What the target listed when the last installation had ended."""
         self._paused = False
@@ -192,34 +194,8 @@ class Registrar:
         seconds is given up; one that says that it installs is waited for, at most `limits.task`,
         and *patience* seconds in all. Returns the keys that stay installed.
         """
-        self._upm.wire.limit = min(self._upm.wire.limit, silence)
-        try:
-            async with asyncio.timeout(patience):
-                await self._underway.appear()
-                if not await self._underway.settle(self._say_waiting):
-                    self._say_left("it is still installing it")
-                    return self._own.keys
-                for key in self._own.keys:
-                    if self._keep:
-                        await self._own.keep(key)
-                        continue
-                    if await self._own.release(key):
-                        self._progress.tell(TargetState.UNREGISTERED)
-        except TimeoutError:
-            self._say_left("it did not answer in time")
-        except TargetError as error:
-            self._say_left(error.reason, error.code)
+        await self._removal.at_exit(silence, patience=patience, keep=self._keep)
         return self._own.keys
-
-    def _say_waiting(self) -> None:
-        name = self.target.name
-        message = f"{name} is still installing: waiting for it; Ctrl-C again leaves at once"
-        self._bus.publish(Notice(severity=Severity.INFO, message=message, target=name))
-
-    def _say_left(self, why: str, code: str = "") -> None:
-        for key in self._own.keys:
-            message = f"{key} stays installed on {self.target.name}: {why}"
-            self._progress.warn(message, "upm-dev unregister --orphans takes it away", code)
 
     # -- one offer --------------------------------------------------------------------------------
 
@@ -390,10 +366,7 @@ class Registrar:
         self._leaving = False
         try:
             await self._warm.ready()
-            await self._underway.appear()
-            await self._underway.settle()
-            for key in self._own.keys:
-                await self._own.release(key)
+            await self._removal.at_once()
         except CredentialsRejected as error:
             self._progress.tell_error(TargetState.REJECTED, error)
             return

@@ -107,10 +107,16 @@ class Progress:
         """The state that was told last."""
         return self._last.state if self._last else None
 
+    def say(self, message: str) -> None:
+        self._notice(Severity.INFO, message)
+
     def warn(self, message: str, remedy: str, code: str = "") -> None:
+        self._notice(Severity.WARNING, message, remedy, code)
+
+    def _notice(self, severity: Severity, message: str, remedy: str = "", code: str = "") -> None:
         self._bus.publish(
             Notice(
-                severity=Severity.WARNING,
+                severity=severity,
                 message=message,
                 remedy=remedy or None,
                 target=self._target.name,
