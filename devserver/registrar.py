@@ -18,11 +18,12 @@ from devserver.errors import (
     TargetRefused,
     TargetUnavailable,
 )
-from devserver.events import Bus, Event
+from devserver.events import Bus
 from devserver.interfaces import reached
 from devserver.model import Descriptor, Proof, Revision, Target, TargetState
 from devserver.upm import blame
 from devserver.upm.answers import Failed, Forgotten, Installed
+from devserver.upm.attention import Attention
 from devserver.upm.client import Upm
 from devserver.upm.delivery import ByUri, Delivery, RestartNeeded
 from devserver.upm.drift import Watchman
@@ -83,7 +84,7 @@ class Registrar:
             adopts=delivery.adopts,
             warn=self._progress.warn,
         )
-        self._stirred = asyncio.Event()
+        self._attention = Attention(self._progress)
         self._offer: _Offer | None = None
         self._taken: _Offer | None = None
         self._aside: asyncio.Task[None] | None = None
@@ -151,7 +152,7 @@ class Registrar:
     def pause(self, paused: bool = True) -> None:
         """Let saves wait until the user resumes; what was asked for by hand goes on."""
         self._paused = paused
-        self._stirred.set()
+        self._attention.call()
 
     def leave(self) -> None:
         """Take the app away and stay away, whatever changes, until `again`: the user asks."""
@@ -168,14 +169,14 @@ class Registrar:
         self._stir_up()
 
     def _stir_up(self) -> None:
-        self._stirred.set()
+        self._attention.call()
         if self._aside is not None:
             self._aside.cancel()
 
     async def run(self) -> None:
         """Register what is offered, for ever; ends on cancellation alone."""
         async with asyncio.TaskGroup() as tasks:
-            with self._bus.listening(self._hear):
+            with self._bus.listening(self._attention.hear):
                 self._warm.warm(tasks)
                 while True:
                     await self._until_offered(tasks)
@@ -223,6 +224,14 @@ class Registrar:
                     continue
             return
 
+    async def _back_off(self, delay: float, *, fixed: bool) -> None:
+        """Wait *delay* seconds; a newer revision ends the wait, unless it is *fixed*."""
+        end = time.monotonic() + delay
+        while (left := end - time.monotonic()) > 0 and (fixed or self._offer is None):
+            if self._leaving:
+                return
+            await self._attention.wait(left)
+
     async def _register(self, offer: _Offer, tasks: asyncio.TaskGroup) -> None:
         descriptor = offer.descriptor
         lost = self._underway.lost
@@ -243,7 +252,7 @@ class Registrar:
             if self._progress.now.accepted is None:
                 return
         if self._underway.task is not None:
-            await self._ended(await self._underway.follow(self._news))
+            await self._ended(await self._underway.follow(self._attention.news))
         self._there = descriptor
         self._warm.warm(tasks)
         await self._confirm()
@@ -311,7 +320,7 @@ class Registrar:
             if left <= 0 or self._progress.now.unverifiable:
                 found = await asyncio.to_thread(reached, self.target.url)
                 raise blame.unconfirmed(self._progress.now, self._limits.confirm, found)
-            await self._stir(left)
+            await self._attention.wait(left)
         self._prove()
 
     def _prove(self) -> None:
@@ -335,7 +344,7 @@ class Registrar:
             age = self._warm.age
             if age is not None and time.monotonic() - self._posted_at < self._limits.recent:
                 renew_at = time.monotonic() + self._limits.token - age
-            if await self._stir(max(0.0, min(check_at, renew_at) - time.monotonic())):
+            if await self._attention.wait(max(0.0, min(check_at, renew_at) - time.monotonic())):
                 attempt = self._progress.begun
                 if attempt and attempt.confirmed and self._runs is None and self._there:
                     self._prove()
@@ -359,7 +368,7 @@ class Registrar:
             left = offer.seen_at + self._delivery.quiet - time.monotonic()
             if left <= 0 and not self._paused:
                 return
-            await self._stir(None if self._paused else left)
+            await self._attention.wait(None if self._paused else left)
 
     async def _let_go(self) -> None:
         """Take our app away, as the user asked."""
@@ -387,35 +396,3 @@ class Registrar:
             self._own.yield_to(drifted.by)
         else:
             self._go_on()
-
-    # -- waiting ----------------------------------------------------------------------------------
-
-    def _hear(self, event: Event) -> None:
-        if self._progress.hear(event):
-            self._stirred.set()
-
-    async def _stir(self, limit: float | None) -> bool:
-        """Wait at most *limit* seconds for an offer or a fact; False: there was none."""
-        try:
-            async with asyncio.timeout(limit):
-                await self._stirred.wait()
-        except TimeoutError:
-            return False
-        self._stirred.clear()
-        self._progress.tell_steps()
-        return True
-
-    async def _news(self, limit: float) -> bool:
-        """Wait at most *limit* seconds for a fact about this attempt; False: there was none."""
-        known, end = self._progress.now, time.monotonic() + limit
-        while (left := end - time.monotonic()) > 0 and self._progress.now is known:
-            await self._stir(left)
-        return self._progress.now is not known
-
-    async def _back_off(self, delay: float, *, fixed: bool) -> None:
-        """Wait *delay* seconds; a newer revision ends the wait, unless it is *fixed*."""
-        end = time.monotonic() + delay
-        while (left := end - time.monotonic()) > 0 and (fixed or self._offer is None):
-            if self._leaving:
-                return
-            await self._stir(left)
