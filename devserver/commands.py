@@ -36,7 +36,6 @@ class Unregister:
 @dataclass(frozen=True, slots=True)
 class Enable:
     target: str
-    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,10 @@ def name(environ: Mapping[str, str]) -> str | None:
 
 
 def open_in(file: Path, line: int, column: int) -> bool:
-    """Open it; False where there is no editor that we know. Never waits for it to end."""
+    """Open it; False where there is no editor that we know. Never waits for it to end.
+
+    Raises OSError where the editor cannot be started.
+    """
     command = arguments(os.environ, file, line, column)
     if command is None or shutil.which(command[0]) is None:
         return False

@@ -15,6 +15,7 @@ from devserver.commands import Command
 from devserver.descriptor.fix import fixed
 from devserver.errors import TargetError
 from devserver.events import Bus, Notice, Paused
+from devserver.files import replaced
 from devserver.model import Diagnostic, Severity
 from devserver.registrar import Registrar
 from devserver.traffic import Exchange, Traffic, Way, message
@@ -100,7 +101,7 @@ class Errands:
             self._warn(f"nothing of ours is installed on {command.target}", "register first")
             return
         try:
-            await self._upms[command.target].enable(key, enabled=command.enabled)
+            await self._upms[command.target].enable(key)
         except TargetError as error:
             self._warn(error.reason, error.remedy, error.code)
         else:
@@ -112,31 +113,35 @@ class Errands:
         return file in self._sources() and path.is_relative_to(self._root.resolve())
 
     def _open(self, file: str, line: int, column: int) -> None:
+        remedy = "set EDITOR to one with a window: code, subl, idea"
         if not self._is_ours(file):
             self._warn(f"{file} is no file of this descriptor", "")
-        elif not editor.open_in(self._root / file, line, column):
-            self._warn("no editor is known", "set EDITOR to one with a window: code, subl, idea")
+            return
+        try:
+            if not editor.open_in(self._root / file, line, column):
+                self._warn("no editor is known", remedy)
+        except OSError as error:
+            self._warn(f"the editor cannot be started: {error.strerror}", remedy)
 
     def _fix(self, command: commands.Fix) -> None:
         checked = self._bus.state.checked
         wanted = (command.code, command.file, command.line, command.column)
         found = [each for each in (checked.diagnostics if checked else ()) if _at(each) == wanted]
         path = self._root / command.file
-        if not found or command.file not in self._sources():
+        if not found:
             self._warn("that is not what is wrong any more", "")
             return
         if not self._is_ours(command.file):
             self._warn(f"{command.file} leads out of the project", "mend it by hand")
             return
         try:
-            text = path.read_bytes().decode("utf-8")
-            new, made = fixed(text, found)
-            if made:
-                path.write_bytes(new.encode())
+            before = path.read_bytes()
+            new, made = fixed(before.decode("utf-8"), found)
+            done = bool(made) and replaced(path, before, new.encode())
         except (OSError, UnicodeDecodeError) as error:
             self._warn(f"{command.file} cannot be mended: {error}", "mend it by hand")
             return
-        if not made:
+        if not done:
             self._warn(f"{command.file} has changed since, so nothing was done", "")
 
     async def _replay(self, command: commands.Replay) -> None:

@@ -1,4 +1,4 @@
-"""Reading files of a project that may be somebody else's: ordinary ones of bounded size.
+"""Files of a project that may be somebody else's: read with bounds, replaced as a whole.
 
 A link may lead anywhere, a FIFO waits for ever, and `/dev/zero` has no end.
 """
@@ -6,6 +6,7 @@ A link may lead anywhere, a FIFO waits for ever, and `/dev/zero` has no end.
 import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 
@@ -29,3 +30,22 @@ def contents(path: Path, limit: int, *, within: Path | None = None) -> bytes:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"is larger than {limit >> 10} kB", str(path))
     return data
+
+
+def replaced(path: Path, old: bytes, new: bytes) -> bool:
+    """Have the file hold *new* at once, its mode kept; False: it does not hold *old* any more.
+
+    Nothing is lost where it cannot be written. Raises OSError.
+    """
+    real = path.resolve()
+    handle, temporary = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(new)
+        Path(temporary).chmod(real.stat().st_mode & 0o7777)
+        if real.read_bytes() != old:
+            return False
+        Path(temporary).replace(real)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return True

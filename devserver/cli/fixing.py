@@ -1,7 +1,5 @@
 """`validate --fix`: the safe edits written to the files that the user edits, templates too."""
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import click
 
 from devserver.cli.checking import Asked, Checked, check
 from devserver.descriptor.fix import fixed, unified
+from devserver.files import replaced
 
 MAX_ROUNDS = 5
 """An edit may bring another one to light; more rounds than this do not end."""
@@ -53,15 +52,4 @@ def _write(path: Path, old: str, new: str) -> bool:
     mark = b"\xef\xbb\xbf" if before.startswith(b"\xef\xbb\xbf") else b""
     if before != mark + old.encode():
         return False
-    real = path.resolve()
-    handle, temporary = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(mark + new.encode())
-        Path(temporary).chmod(real.stat().st_mode & 0o7777)
-        if real.read_bytes() != before:
-            return False
-        Path(temporary).replace(real)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return True
+    return replaced(path, before, mark + new.encode())

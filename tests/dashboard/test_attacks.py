@@ -3,7 +3,8 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -137,6 +138,59 @@ async def test_files_of_others_are_not_opened(home: House, client: aiohttp.Clien
                 data={"token": token, "file": file},
             ) as answer:
                 assert answer.status == 400
+
+
+async def test_links_out_of_the_project_are_not_followed(
+    tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    """What a link leads to is neither mended nor opened, seen by the loop yet or not."""
+    told, outside = tmp_path / "told", tmp_path / "outside.xml"
+    env = editor(tmp_path, f"#!/bin/sh\ntouch {told}\n")
+    async with house(tmp_path, env=env) as home:
+        bad = home.project.include.read_text(encoding="utf-8").replace('"/hello"', '"hello"')
+        home.project.save(bad, home.project.include)
+        (mistake,) = (await home.process.seen("checked", errors=1))["diagnostics"]
+        home.project.include.rename(outside)
+        home.project.include.symlink_to(outside)
+        for name in ("edit", "fix"):
+            if await asked(home, client, name, mistake) == 303:
+                await home.process.seen("notice", severity="warning")
+
+    assert outside.read_text(encoding="utf-8") == bad
+    assert not told.exists()
+
+
+async def test_an_editor_that_does_not_start(tmp_path: Path, client: aiohttp.ClientSession) -> None:
+    """It is said, and the next thing that is asked for is done."""
+    env = editor(tmp_path, "no program")
+    async with house(tmp_path, env=env) as home:
+        file = home.project.template.name
+        for _ in range(2):
+            assert await asked(home, client, "edit", {"file": file, "line": 1}) == 303
+            notice = await home.process.seen("notice", severity="warning")
+            assert notice["message"].startswith("the editor cannot be started")
+
+
+def editor(folder: Path, program: str) -> dict[str, str]:
+    """The environment in which *program* is the user's editor."""
+    path = folder / "bin" / "code"
+    path.parent.mkdir()
+    path.write_text(program, encoding="utf-8")
+    path.chmod(0o755)
+    return {"EDITOR": "code", "PATH": f"{path.parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+async def asked(
+    home: House, client: aiohttp.ClientSession, name: str, form: Mapping[str, object]
+) -> int:
+    """The status of an action that the page itself asks for."""
+    async with client.post(
+        f"{home.dashboard}/actions/{name}",
+        headers={"Origin": home.dashboard},
+        data={"token": await home.token(client), **{key: str(form[key]) for key in form}},
+        allow_redirects=False,
+    ) as answer:
+        return answer.status
 
 
 async def everything(home: House, client: aiohttp.ClientSession) -> dict[str, str]:

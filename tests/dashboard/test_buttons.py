@@ -58,24 +58,6 @@ async def test_fix_it(tmp_path: Path, context: "BrowserContext") -> None:
         assert home.project.template.read_text(encoding="utf-8") == text
 
 
-async def test_a_link_out_of_the_project_is_not_mended(
-    tmp_path: Path, context: "BrowserContext"
-) -> None:
-    """What a link leads to is not ours to write."""
-    bad = PAGE.replace('url="/hello"', 'url="hello"')
-    async with house(tmp_path) as home:
-        page = await at(context, home)
-        home.project.save(bad, home.project.include)
-        button = page.get_by_role("dialog").get_by_role("button", name="Fix it")
-        await button.wait_for()
-        outside = tmp_path / "outside.xml"
-        home.project.include.rename(outside)
-        home.project.include.symlink_to(outside)
-        await button.click()
-        await page.locator("#toast").get_by_text("leads out of the project").wait_for()
-        assert outside.read_text(encoding="utf-8") == bad
-
-
 async def test_unregister_and_register_again(tmp_path: Path, context: "BrowserContext") -> None:
     """The host loses the app, whatever is saved then, and has it again at a word."""
     async with house(tmp_path) as home:
