@@ -21,7 +21,7 @@ INSTALLED = "target:"
 @click.command(name="diff")
 @click.argument("old")
 @click.argument("new", default=".")
-@shared("json", "user", "trust", "no_color")
+@shared("json", "user", "trust", "yes", "no_color")
 def command(old: str, new: str, **given: Any) -> None:
     """Compare OLD with NEW (the project here, where it is left out).
 

@@ -37,7 +37,7 @@ Frames = Callable[[tuple[Diagnostic, ...]], str]
 NAMED = 5
 """How many paths, changes or warnings a line or a save names; the rest is counted. `-v`: all."""
 PATIENCE = 5.0
-"""A target that stays away for the same reason is told again only before waits this long."""
+"""A target that stays away for the same reason is named again only before waits this long."""
 
 _URLS = {"descriptor": "Descriptor", "dashboard": "Dashboard", "app": "App"}
 
@@ -204,9 +204,11 @@ class View:
             return self._detail(event, f"{self._name(event.target, before)}  {what}")
         if self.quiet and event.state in (TargetState.CONFIRMED, TargetState.UNREGISTERED):
             return []
-        if _said_before(event, before) and not self.verbose:
-            return []
         name = self._name(event.target, before)
+        if _said_before(event, before) and not self.verbose:
+            wait = event.retry_in or 0.0
+            line = f"{name}  still unavailable, trying again in {wait:.0f} s"
+            return [self._line(event.time, self._dim(line))] if wait >= PATIENCE else []
         words = self._paint(event.state.value, fg=_TINTS.get(event.state))
         parts = [words if event.revision is None else f"{words} {event.revision}"]
         if event.state is TargetState.CONFIRMED:
@@ -344,8 +346,8 @@ def _by(proof: Proof | None) -> str:
 
 
 def _said_before(event: TargetChanged, before: State) -> bool:
-    """Whether a target is away for the reason that was just told, and will be asked again soon."""
+    """Whether a target is away for the reason that was told when it went."""
     known = before.targets.get(event.target)
     if event.state is not TargetState.UNAVAILABLE or known is None or known.trouble is None:
         return False
-    return known.trouble.reason == event.reason and (event.retry_in or 0.0) < PATIENCE
+    return known.trouble.reason == event.reason

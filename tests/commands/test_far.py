@@ -41,6 +41,30 @@ async def test_nothing_is_sent_unasked(
     assert code in ((0,) if command == "plan" else (4, 6))
 
 
+@pytest.mark.parametrize("agreed", [False, True])
+async def test_a_difference_is_not_looked_for_unasked(
+    agreed: bool, project: Path, env: dict[str, str]
+) -> None:
+    """`diff target:NAME` is such a command, too; the environment can agree as the flag does."""
+    with (project / "upm-dev.toml").open("a") as settings:
+        settings.write(f'[targets.far]\nurl = "{FAR}"\n')
+    async with scripted([], last=answer(502)) as proxy:
+        variables = {
+            **env,
+            "UPM_DEV_PASSWORD": SECRET,
+            "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+        }
+        flags = ("--yes",) if agreed else ()
+        code, _, err = await run("diff", "target:far", project, *flags, env=variables)
+        by_name = await run(
+            "diff", "target:far", project, env={**variables, "UPM_DEV_YES": str(int(agreed))}
+        )
+
+    assert bool(proxy.requests) is agreed
+    assert code == by_name[0] == (4 if agreed else 6)
+    assert ("TARGET-NOT-DEV" in err) is not agreed
+
+
 async def test_the_other_targets_are_shown(project: Path, env: dict[str, str]) -> None:
     """One that was not agreed to, or has no password, hides nothing of the others."""
     gone = answer(404)

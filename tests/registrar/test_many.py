@@ -47,6 +47,7 @@ async def test_a_hundred_targets_at_once() -> None:
             most = max(most, connections_to(ports))
 
         assert most <= POOL
+        assert most or not Path("/proc/net/tcp").exists()
         for number, key in enumerate(keys.values()):
             assert key in hosts[number % 4].state.plugins
 

@@ -255,7 +255,7 @@ def test_trouble_has_a_reason_and_a_remedy(state: TargetState) -> None:
 
 
 def test_a_target_that_stays_away_is_not_told_each_time() -> None:
-    """Again before long waits, for another reason, and with -v."""
+    """In a word before long waits, whole for another reason and with -v."""
 
     def away(reason: str, retry_in: float) -> TargetChanged:
         return target(TargetState.UNAVAILABLE, reason=reason, retry_in=retry_in)
@@ -263,7 +263,9 @@ def test_a_target_that_stays_away_is_not_told_each_time() -> None:
     assert shown(away("nobody there", 0.1))
     assert shown(away("nobody there", 0.1), away("nobody there", 0.2)) == []
     assert shown(away("nobody there", 0.1), away("it hangs", 0.2))
-    assert shown(away("nobody there", 4.0), away("nobody there", 8.0))
+    assert shown(away("nobody there", 4.0), away("nobody there", 8.0)) == [
+        "jira  still unavailable, trying again in 8 s"
+    ]
     assert shown(away("nobody there", 0.1), away("nobody there", 0.2), verbose=1)
     assert shown(STARTED, away("nobody there", 0.1))
 
