@@ -80,7 +80,11 @@ class PublicPort:
         from devserver.web.receive import receiver
 
         beside, settings = self._beside, self._settings
-        verifier = Verifier(self._upms, beside.record if beside else None)
+        verifier = Verifier(
+            self._upms,
+            beside.record if beside else None,
+            keys=lambda: self._published.keys,
+        )
         receive = receiver(
             verifier,
             self._bus,

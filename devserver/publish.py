@@ -23,6 +23,7 @@ class Published:
         self._kept: deque[Revision] = deque(maxlen=KEPT)
         self._held: dict[str, Descriptor] = {}
         self._callbacks: dict[str, dict[CallbackSpec, None]] = {}
+        self._keys: set[str] = set()
 
     @property
     def newest(self) -> Revision | None:
@@ -36,12 +37,18 @@ class Published:
     def add(self, revision: Revision) -> None:
         """Make *revision* the newest; its callback paths are ours from now on."""
         for descriptor in revision.descriptors.values():
+            self._keys.add(descriptor.key)
             for spec in descriptor.callbacks:
                 path = routed(callback_path(descriptor, spec))
                 known = self._callbacks.setdefault(path, {})
                 known.pop(spec, None)
                 known[spec] = None
         self._kept.appendleft(revision)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Of the apps that this or an earlier revision declared."""
+        return frozenset(self._keys)
 
     def hold(self, target: str, digest: str) -> None:
         """Keep what *target* is being told to fetch, however many revisions come before it does."""

@@ -6,7 +6,7 @@ secret that an earlier proved call shared), never from the call itself.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -62,12 +62,19 @@ class Verifier:
     """Says of each callback which target it comes from, if from any.
 
     `hosts` maps the names of targets to what can be asked of them; `record` holds what was learnt
-    before.
+    before; `keys` gives the keys of the apps that we serve, None: any may be one.
     """
 
-    def __init__(self, hosts: Mapping[str, Host], record: Record | None = None) -> None:
+    def __init__(
+        self,
+        hosts: Mapping[str, Host],
+        record: Record | None = None,
+        *,
+        keys: Callable[[], Collection[str]] | None = None,
+    ) -> None:
         self._known = {name: _Known(host) for name, host in hosts.items()}
         self._record = record or Record()
+        self._keys = keys
 
     async def prepare(self) -> None:
         """Load the cryptography and ask for the keys ahead of the first callback."""
@@ -126,6 +133,10 @@ class Verifier:
             return _forged(signed)
         if (wrong := oauth.untimely(signed, time.time())) is not None:
             return _forged(wrong)
+        try:
+            signable = oauth.base_string(call)
+        except ValueError:
+            return _forged("its address cannot be signed: it is none, or not encoded as one")
         tried = False
         async for name, identity in self._candidates(signed.consumer_key, call):
             tried = True
@@ -135,7 +146,7 @@ class Verifier:
                 return _who(name, signed.consumer_key, call)
         if tried:
             return _forged(
-                f"the key of {signed.consumer_key} did not sign {oauth.base_string(call)}; "
+                f"the key of {signed.consumer_key} did not sign {signable}; "
                 "a proxy may have changed the address on the way"
             )
         return self._nobody(signed.consumer_key)
@@ -163,7 +174,7 @@ class Verifier:
             if not self._fresh(token.raw.rpartition(".")[0], grace=connect.SAME):
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
-        if lacks_secret:
+        if lacks_secret and self._may_be_ours(call):
             return (
                 None,
                 Verdict.UNVERIFIABLE,
@@ -186,11 +197,20 @@ class Verifier:
             return connect.verified(token, [key] if key else [], token.issuer)
 
     def _shared(self, target: str, call: Call) -> tuple[str, ...]:
-        return self._record.secrets(target, call.said("key") or "")
+        """What *target* shared for the app that the body names, or else for those that we serve."""
+        key = call.said("key") or ""
+        ours = self._keys() if self._keys is not None else ()
+        keys = [key] if key in ours else [key, *sorted(ours)]
+        return tuple(secret for each in keys for secret in self._record.secrets(target, each))
+
+    def _may_be_ours(self, call: Call) -> bool:
+        """Whether the body names an app that we serve, or none."""
+        key = call.said("key")
+        return key is None or self._keys is None or key in self._keys()
 
     def _unsigned(self, call: Call, event: str) -> _Found:
-        key = call.said("key") or ""
-        if event != "installed" or any(self._record.secrets(name, key) for name in self._known):
+        known = any(self._shared(name, call) for name in self._known)
+        if event != "installed" or known or not self._may_be_ours(call):
             return _forged("it is not signed")
         return (
             None,

@@ -241,6 +241,23 @@ async def test_the_app_decides(tmp_path: Path, app: App, status: int, state: str
     assert ("/uninstalled" in app.paths) == (status == 200)
 
 
+async def test_a_call_for_another_app_does_not_get_by(
+    tmp_path: Path, app: App, client: aiohttp.ClientSession
+) -> None:
+    """A first install need not be signed, but one that names no app of ours is none."""
+    async with (
+        simulated_host(port=0, profile="connect") as host,
+        home(tmp_path, host, app, template=CONNECT) as our,
+    ):
+        before = len(app.asked)
+        body = {"key": "com.example.nobody", "eventType": "installed", "sharedSecret": "x" * 40}
+        async with client.post(f"{our.public}/installed", json=body) as answer:
+            assert answer.status == 401
+        told = await our.process.seen("callback", verdict="forged")
+        assert told["key"] == "com.example.nobody"
+        assert len(app.asked) == before
+
+
 async def test_secrets_survive_a_restart(tmp_path: Path) -> None:
     """What a host shared before a crash proves its next install, which is signed with it alone."""
     async with simulated_host(port=0, profile="connect") as host:

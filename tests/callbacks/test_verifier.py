@@ -186,6 +186,8 @@ async def test_of_copied_hosts_the_one_that_it_names() -> None:
         (replace(oauth(), headers={"Authorization": "OAuth nonsense"}), "no OAuth"),
         (replace(oauth(), headers={"Authorization": 'OAuth oauth_nonce="1'}), "Authorization"),
         (replace(oauth(), headers={}), ""),
+        (replace(oauth(), url=f"{BASE}/installed?a=%zz"), "cannot be signed"),
+        (replace(oauth(), url=f"{BASE}http://elsewhere/installed"), "cannot be signed"),
     ],
 )
 async def test_forged_webhooks(call: Call, says: str) -> None:
@@ -393,6 +395,29 @@ async def test_a_secret_of_an_unproved_call_is_not_learnt() -> None:
     assert (
         await verifier.verify(hs256(), "enabled", base_url=BASE)
     ).verdict is Verdict.UNVERIFIABLE
+
+
+async def test_what_cannot_be_judged_is_for_an_app_of_ours() -> None:
+    """Else a key that nobody serves would be a way past the signature, and into the app."""
+    verifier = Verifier({"jira": Host()}, keys=lambda: {"com.example.other"})
+    bare = Call(method="POST", url=URL, headers={}, body=json.dumps(BODY).encode())
+
+    for call, event in ((bare, "installed"), (hs256(), "enabled")):
+        assert (await verifier.verify(call, event, base_url=BASE)).verdict is Verdict.FORGED
+
+
+async def test_a_webhook_need_not_say_which_app_it_is_for() -> None:
+    """Those of Connect do not; the secret that was shared for the app that we serve proves them."""
+    verifier = Verifier({"jira": Host()}, keys=lambda: {BODY["key"]})
+    await verifier.verify(rs256(body={"sharedSecret": SECRET}), "installed", base_url=BASE)
+    silent = json.dumps({"issue": {}}).encode()
+    forged = hs256("another-one-of-the-same-length-1234567")
+
+    genuine = await verifier.verify(replace(hs256(), body=silent), "created", base_url=BASE)
+    wrong = await verifier.verify(replace(forged, body=silent), "created", base_url=BASE)
+
+    assert genuine.verdict is Verdict.GENUINE
+    assert wrong.verdict is Verdict.FORGED
 
 
 async def test_preparing_asks_for_the_keys() -> None:
