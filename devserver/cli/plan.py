@@ -152,23 +152,26 @@ def by_upload(url: str, user: str | None, jar: str) -> list[str]:
 def _exchange(url: str, user: str | None) -> tuple[str, str]:
     """The question for a token, and the POST without its body; the secret stays in the environment.
 
-    Nor is it in the list of processes: curl hides the values of these two options from it.
+    curl reads it as a header from a shell's builtin: an argument would be in the list of processes
+    until curl has hidden it.
     """
     from devserver.upm.answers import ROOT
     from devserver.upm.client import PLUGINS
     from devserver.upm.wire import USER_AGENT
 
     if user is None:
-        who, challenge = '--oauth2-bearer "$UPM_DEV_TOKEN"', ""
+        who, challenge = """printf 'Authorization: Bearer %s\\n' "$UPM_DEV_TOKEN\"""", ""
     else:
-        who, challenge = f'-u {shlex.quote(user)}:"$UPM_DEV_PASSWORD"', "?os_authType=basic"
-    common = f"{who} -A {USER_AGENT} -H 'X-Atlassian-Token: no-check'"
+        pair = f'printf %s:%s {shlex.quote(user)} "$UPM_DEV_PASSWORD"'
+        who = f"""printf 'Authorization: Basic %s\\n' "$({pair} | base64 | tr -d '\\n')\""""
+        challenge = "?os_authType=basic"
+    common = f"-H @- -A {USER_AGENT} -H 'X-Atlassian-Token: no-check'"
     there = f"{url}{ROOT}/"
     return (
-        f"TOKEN=$(curl -s -o /dev/null -D - {common} "
+        f"TOKEN=$({who} | curl -s -o /dev/null -D - {common} "
         f"-H 'Accept: {PLUGINS}installed+json' {shlex.quote(there + challenge)} "
         "| tr -d '\\r' | sed -n 's/^upm-token: *//Ip')",
-        f'curl -si {common} {shlex.quote(there)}"?token=$TOKEN"',
+        f'{who} | curl -si {common} {shlex.quote(there)}"?token=$TOKEN"',
     )
 
 

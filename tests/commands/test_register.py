@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -251,6 +253,39 @@ async def test_a_plan_can_be_run(host: SimulatedHost, project: Path, env: dict[s
     )
     done, _ = await shell.communicate()
     assert b" 202 " in done.splitlines()[0]
+
+
+@pytest.mark.parametrize("variable", ["UPM_DEV_PASSWORD", "UPM_DEV_TOKEN"])
+async def test_a_plan_shows_no_secret_to_other_users(
+    host: SimulatedHost, project: Path, env: dict[str, str], tmp_path: Path, variable: str
+) -> None:
+    """curl's arguments, which `ps` shows, are without it; its header has it, whatever is in it."""
+    secret = "pl\"anted \\$1%s'x" if variable == "UPM_DEV_PASSWORD" else "planted-token"
+    env = {**env, variable: secret}
+    _, out, _ = await run("plan", project, "--target", host.url, "--json", env=env)
+    (plan,) = json.loads(out)["targets"]
+    seen, spy = tmp_path / "seen", tmp_path / "bin" / "curl"
+    spy.parent.mkdir()
+    spy.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" >> {seen}.arguments\nexec cat >> {seen}.headers\n'
+    )
+    spy.chmod(0o755)
+    shell = await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        "\n".join(plan["requests"]),
+        stdin=asyncio.subprocess.DEVNULL,
+        env={**env, "PATH": f"{spy.parent}:{env.get('PATH', os.defpath)}"},
+    )
+    assert await shell.wait() == 0
+
+    arguments = Path(f"{seen}.arguments").read_text()
+    pair = b64encode(f"admin:{secret}".encode()).decode()
+    proof = f"Basic {pair}" if variable == "UPM_DEV_PASSWORD" else f"Bearer {secret}"
+    assert host.url in arguments
+    assert secret not in arguments
+    assert pair not in arguments
+    assert Path(f"{seen}.headers").read_text() == f"Authorization: {proof}\n" * 2
 
 
 async def test_a_plan_tells_the_difference(
