@@ -1,6 +1,8 @@
 """`upm-dev login`: put a target's secret into the keyring."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -48,7 +50,8 @@ def command(target: str, project: Path, token: bool, **given: object) -> None:
         secret = sys.stdin.readline().rstrip("\r\n")
     if not secret:
         raise UsageError("there was no secret", remedy="type it, or pipe it to upm-dev login")
-    keyring.set_password(keyring_service(chosen), user, secret)
+    with unlocked():
+        keyring.set_password(keyring_service(chosen), user, secret)
     click.echo(f"kept for {origin(chosen.url)} as {user}; upm-dev logout {target} removes it")
 
 
@@ -74,3 +77,18 @@ def the_keyring() -> Keyring:
         remedy="pip install 'upm-dev[keyring]', or set UPM_DEV_PASSWORD, or password-command",
         code="NO-KEYRING",
     )
+
+
+@contextmanager
+def unlocked() -> Iterator[None]:
+    """Raises CannotStart where the keyring turns out to be locked, or not to work."""
+    from keyring.errors import KeyringError
+
+    try:
+        yield
+    except KeyringError as error:
+        raise CannotStart(
+            f"the keyring does not do it: {str(error) or type(error).__name__}",
+            remedy="unlock it and try again, or set UPM_DEV_PASSWORD, or password-command",
+            code="NO-KEYRING",
+        ) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from devserver.cli import options
-from devserver.cli.login import target_of, the_keyring
+from devserver.cli.login import target_of, the_keyring, unlocked
 
 
 @click.command
@@ -19,13 +19,14 @@ def command(target: str, project: Path, **given: object) -> None:
     keyring = the_keyring()
     chosen = target_of(project, target, given)
     service = keyring_service(chosen)
-    known = [
-        user
-        for user in (chosen.user or DEFAULT_USER, BEARER)
-        if keyring.get_password(service, user) is not None
-    ]
-    for user in known:
-        keyring.delete_password(service, user)
-        click.echo(f"forgot {user} of {chosen.url}")
+    with unlocked():
+        known = [
+            user
+            for user in (chosen.user or DEFAULT_USER, BEARER)
+            if keyring.get_password(service, user) is not None
+        ]
+        for user in known:
+            keyring.delete_password(service, user)
+            click.echo(f"forgot {user} of {chosen.url}")
     if not known:
         click.echo(f"nothing was kept for {chosen.url}")

@@ -10,7 +10,11 @@ BACKEND = """
 import json, os
 from pathlib import Path
 _file = Path(os.environ["KEYRING_FILE"])
-def _read(): return json.loads(_file.read_text()) if _file.exists() else {}
+def _read():
+    if "KEYRING_LOCKED" in os.environ:
+        from keyring.errors import KeyringError
+        raise KeyringError("the collection is locked")
+    return json.loads(_file.read_text()) if _file.exists() else {}
 def get_keyring(): return object()
 def get_password(service, user): return _read().get(service + "|" + user)
 def set_password(service, user, secret):
@@ -52,6 +56,24 @@ async def test_a_secret_is_kept_and_forgotten(env: dict[str, str], tmp_path: Pat
     assert (code, again) == (0, 0)
     assert keys.read_text() == "{}"
     assert "nothing was kept" in said
+
+
+async def test_a_locked_keyring_is_said(env: dict[str, str], tmp_path: Path) -> None:
+    """With what to do, and without the secret."""
+    for command in ("login", "logout"):
+        code, out, err = await run(
+            command,
+            URL,
+            "--project",
+            tmp_path,
+            env={**env, "KEYRING_LOCKED": "1"},
+            text="pl4nted-password\n",
+        )
+        assert code == 3, err
+        assert "the collection is locked" in err
+        assert "unlock it" in err
+        assert "Traceback" not in err
+        assert "pl4nted" not in out + err
 
 
 async def test_no_secret_is_no_login(env: dict[str, str], tmp_path: Path) -> None:
