@@ -18,6 +18,22 @@ def is_text(value: str) -> bool:
     return True
 
 
+SAYS_LIMIT = 1024 * 1024
+"""Bytes of a body that is read for what it says: as values it can take twenty times its size, and
+anybody may send one. What hosts say of an installation takes one KB."""
+
+
+def said_in(body: bytes) -> dict[str, Any]:
+    """The JSON object of *body*; empty where there is none, or it is larger than `SAYS_LIMIT`."""
+    if len(body) > SAYS_LIMIT:
+        return {}
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """A request as the host made it.
@@ -40,12 +56,8 @@ class Call:
 
     @cached_property
     def says(self) -> dict[str, Any]:
-        """The JSON object of the body; empty where there is none. It may be large: read once."""
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return {}
-        return value if isinstance(value, dict) else {}
+        """The JSON object of the body; read once."""
+        return said_in(self.body)
 
     def said(self, name: str) -> str | None:
         """A text of the body; half a surrogate pair is JSON, but no text."""

@@ -10,7 +10,6 @@ A tunnel shows all of it to the world, so no state of ours, no action and no sec
 """
 
 import asyncio
-import json
 import time
 import weakref
 from collections.abc import Awaitable, Callable, MutableSet
@@ -21,6 +20,7 @@ from aiohttp import HttpVersion11, web
 
 from devserver import __version__
 from devserver.backend import end_to_end
+from devserver.callbacks.call import said_in
 from devserver.descriptor.visible import one_line
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor
@@ -229,11 +229,7 @@ def _meant(specs: tuple[CallbackSpec, ...], body: bytes) -> CallbackSpec:
     """
     if len(specs) == 1:
         return specs[0]
-    try:
-        says = json.loads(body)
-    except (ValueError, RecursionError):
-        says = None
-    said = says.get("eventType") if isinstance(says, dict) else None
+    said = said_in(body).get("eventType")
     # A webhook of the XML era is called remote_plugin_installed and may say "installed".
     for wanted in (said, "installed"):
         for each in specs:

@@ -21,7 +21,7 @@ from oauthlib.oauth1 import SIGNATURE_RSA, Client
 
 from devserver.callbacks import connect
 from devserver.callbacks import verifier as module
-from devserver.callbacks.call import Call, Finding
+from devserver.callbacks.call import SAYS_LIMIT, Call, Finding
 from devserver.callbacks.qsh import qsh
 from devserver.callbacks.verifier import Verifier
 from devserver.errors import TargetUnavailable
@@ -432,7 +432,10 @@ async def test_preparing_asks_for_the_keys() -> None:
     assert hosts["jira"].asked == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[1]", b"{" * 5000])
+LARGE = json.dumps({**BODY, "more": "x" * SAYS_LIMIT}).encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[1]", b"{" * 5000, LARGE])
 async def test_a_body_that_says_nothing(body: bytes) -> None:
     """What was signed is proved all the same; whom it concerns is then unknown."""
     found = await verify(replace(oauth(), body=body))
