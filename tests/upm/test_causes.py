@@ -620,3 +620,11 @@ async def test_a_failed_task_without_a_word() -> None:
 
     assert error.code == "TASK-REFUSED"
     assert "please report" in error.remedy
+
+
+def test_no_remedy_is_a_key_alone() -> None:
+    """A command that runs once shows the same remedies and takes no keys."""
+    page = (Path(__file__).parents[2] / "docs" / "refusals.md").read_text()
+    keys = [line for line in page.splitlines() if "press r" in line]
+    assert keys
+    assert [line for line in keys if "run" not in line.partition("press r")[2]] == []
