@@ -21,9 +21,9 @@ from devserver.errors import UpmDevError
 from devserver.model import Verdict
 
 KEPT = 200
-"""How many callbacks are kept."""
+"""How many callbacks are kept: forged ones, which anybody can send, and as many others."""
 KEPT_BYTES = 64 * 1024 * 1024
-"""Bytes of all bodies together, at most; the newest callback stays whatever its size."""
+"""Bytes of all bodies together, at most, of either; the newest stays whatever its size."""
 KEPT_NONCES = 10_000
 KEPT_SECRETS = 2
 """Of one installation: a host that did not like our answer goes on with the secret before."""
@@ -97,7 +97,7 @@ class Record:
     # -- callbacks --------------------------------------------------------------------------------
 
     def add(self, recorded: Recorded) -> int:
-        """Keep it, at the cost of the oldest; gives its number."""
+        """Keep it, at the cost of the oldest of its kind; gives its number."""
         finding = recorded.finding
         (row,) = self._run(
             "INSERT INTO callbacks (time, target, event, verdict, reason, key, explanation, method,"
@@ -121,17 +121,21 @@ class Record:
             recorded.error,
         )
         number = int(row[0])
+        forged = finding.verdict is Verdict.FORGED
         self._run(
-            "DELETE FROM callbacks WHERE number <= ? OR number < (SELECT min(number) FROM ("
-            "SELECT number, sum(length(body) + length(answer)) OVER (ORDER BY number DESC) AS bytes"
-            " FROM callbacks) WHERE bytes <= ? OR number = ?)",
-            number - KEPT,
+            "DELETE FROM callbacks WHERE number IN (SELECT number FROM ("
+            "SELECT number, row_number() OVER newer AS place,"
+            " sum(length(body) + length(answer)) OVER newer AS bytes FROM callbacks"
+            " WHERE (verdict = ?) = ? WINDOW newer AS (ORDER BY number DESC))"
+            " WHERE place > ? OR (bytes > ? AND place > 1))",
+            Verdict.FORGED.value,
+            forged,
+            KEPT,
             KEPT_BYTES,
-            number,
         )
         return number
 
-    def newest(self, limit: int = KEPT) -> tuple[Recorded, ...]:
+    def newest(self, limit: int = 2 * KEPT) -> tuple[Recorded, ...]:
         """The last callbacks without their bodies, newest first."""
         rows = self._run(f"{_SELECT} ORDER BY number DESC LIMIT ?", limit)
         return tuple(_recorded(row) for row in rows)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from devserver.callbacks.call import Explanation, Finding
-from devserver.callbacks.record import KEPT, KEPT_NONCES, Record, RecordBroken, Recorded
+from devserver.callbacks.record import KEPT, KEPT_BYTES, KEPT_NONCES, Record, RecordBroken, Recorded
 from devserver.model import Verdict
 
 
@@ -70,6 +70,17 @@ def test_callbacks_do_not_pile_up(file: Path) -> None:
     record.add(recorded(big))
     last = record.add(recorded(big))
     assert [each.number for each in record.newest()] == [last]
+
+
+def test_forged_callbacks_push_no_genuine_one_out(file: Path) -> None:
+    """Anybody can send as many, and as large, as they like."""
+    record = Record(file)
+    genuine = record.add(recorded(finding=Finding(verdict=Verdict.GENUINE, event="installed")))
+    for _ in range(KEPT):
+        record.add(recorded())
+    record.add(recorded(b"x" * KEPT_BYTES))
+
+    assert genuine in [each.number for each in record.newest()]
 
 
 def test_a_nonce_counts_once(file: Path) -> None:
