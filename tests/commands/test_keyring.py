@@ -4,38 +4,15 @@ from pathlib import Path
 
 import pytest
 from commands.house import run
+from commands.keyrings import keyring_in
 from processes import environment
 
-BACKEND = """
-import json, os
-from pathlib import Path
-_file = Path(os.environ["KEYRING_FILE"])
-def _read():
-    if "KEYRING_LOCKED" in os.environ:
-        from keyring.errors import KeyringError
-        raise KeyringError("the collection is locked")
-    return json.loads(_file.read_text()) if _file.exists() else {}
-def get_keyring(): return object()
-def get_password(service, user): return _read().get(service + "|" + user)
-def set_password(service, user, secret):
-    _file.write_text(json.dumps({**_read(), service + "|" + user: secret}))
-def delete_password(service, user):
-    kept = _read(); kept.pop(service + "|" + user); _file.write_text(json.dumps(kept))
-"""
 URL = "http://localhost:2990/jira"
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    package = tmp_path / "packages" / "keyring"
-    (package / "backends").mkdir(parents=True)
-    (package / "__init__.py").write_text(BACKEND)
-    (package / "backends" / "__init__.py").write_text("")
-    (package / "backends" / "fail.py").write_text("class Keyring: pass\n")
-    (package / "errors.py").write_text("class KeyringError(Exception): pass\n")
-    return environment(
-        PYTHONPATH=str(package.parent), KEYRING_FILE=str(tmp_path / "keys.json"), HOME=str(tmp_path)
-    )
+    return environment(HOME=str(tmp_path), **keyring_in(tmp_path))
 
 
 async def test_a_secret_is_kept_and_forgotten(env: dict[str, str], tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 from commands.house import TEMPLATE
+from commands.keyrings import keyring_in
 from processes import environment
 from upm.scripted import answer, scripted
+
+from devserver.addresses import origin
 
 PASSWORD = "pl4nted-P4ssword!"
 TOKEN = "pl4nted-t0ken-of-a-user"
@@ -17,6 +20,8 @@ IN_URL = "pl4nted-in-the-url"
 COMMAND = "pl4nted-by-a-command"
 NETRC = "pl4nted-in-netrc"
 PROXY = "pl4nted-in-the-proxy"
+DOTENV = "pl4nted-in-a-dotenv"
+KEYRING = "pl4nted-in-the-keyring"
 
 USED = {
     "password": PASSWORD,
@@ -25,13 +30,15 @@ USED = {
     "url": IN_URL,
     "netrc": NETRC,
     "proxy": PROXY,
+    "dotenv": DOTENV,
+    "keyring": KEYRING,
 }
 """Which secret is in use, by the place that it comes from."""
 
 
-def forms(secret: str) -> list[str]:
+def forms(secret: str, user: str = "admin") -> list[str]:
     """The secret, and what it looks like in an Authorization header."""
-    return [secret, base64.b64encode(f"admin:{secret}".encode()).decode()]
+    return [secret, base64.b64encode(f"{user}:{secret}".encode()).decode()]
 
 
 @pytest.fixture
@@ -76,11 +83,19 @@ def planted(where: str, url: str, project: Path, home: Path) -> dict[str, str]:
     )
     (home / ".netrc").write_text(f"machine 127.0.0.1 login admin password {NETRC}\n")
     (home / ".netrc").chmod(0o600)
+    if where == "dotenv":
+        (project / ".env").touch(0o600)
+        (project / ".env").write_text(f"UPM_DEV_JIRA_PASSWORD={DOTENV}\n")
+    if where == "keyring":
+        kept = {f"upm-dev {origin(url)}|admin": KEYRING}
+        (home / "keys.json").write_text(json.dumps(kept))
+        return keyring_in(home)
     inside = url.replace("://", f"://admin:{IN_URL}@")
     environments = {
         "password": {"UPM_DEV_JIRA_PASSWORD": PASSWORD},
         "token": {"UPM_DEV_JIRA_TOKEN": TOKEN},
         "command": {},
+        "dotenv": {},
         "netrc": {},
         "url": {"UPM_DEV_TARGET": inside},
         "proxy": {
@@ -112,9 +127,13 @@ async def test_no_output_shows_a_secret(where: str, project: Path, tmp_path: Pat
             "register",
             *("--port", "0", "--timeout", "20", "--trust", "--log-file", "log.jsonl", "-vv"),
         )
-        sent = [each.headers.get("authorization", "") for each in host.requests]
+        sent = " ".join(
+            each.headers.get(name, "")
+            for each in host.requests
+            for name in ("authorization", "proxy-authorization")
+        )
 
-    assert any(sent), out
+    assert any(shape in sent for shape in (*forms(secret), *forms(secret, "me"))), out
     assert "400" in out
     assert "400" in log
     for shape in forms(secret):
