@@ -121,6 +121,10 @@ def _elsewhere(call: Call) -> Iterator[_Variant]:
     for netloc in filter(None, (call.header("Host"), host, parts.hostname or "")):
         for each in dict.fromkeys(filter(None, (parts.scheme, scheme, "https", "http"))):
             url = urlunsplit((each, netloc, parts.path, parts.query, ""))
+            try:
+                urlsplit(url)
+            except ValueError:  # whoever called chose these words: they need not be an address
+                continue
             ours = f"{parts.scheme}://{parts.netloc}"
             yield (
                 url,

@@ -2,11 +2,13 @@
 
 import ipaddress
 from collections.abc import Iterable
+from string import ascii_letters, digits
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from yarl import URL
 
+_IN_HOST = frozenset(f"{ascii_letters}{digits}-._:[]")
 OURS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -15,6 +17,8 @@ def allowed(host: str, extra: Iterable[str] = ()) -> bool:
 
     `*.localhost` is ours as well, since it never leaves the machine (RFC 6761 §6.3).
     """
+    if not _IN_HOST.issuperset(host):  # more than a name and a port: userinfo, a path
+        return False
     try:
         name = URL(f"http://{host}").host
     except ValueError:

@@ -23,6 +23,7 @@ from devserver.callbacks import connect
 from devserver.callbacks import verifier as module
 from devserver.callbacks.call import SAYS_LIMIT, Call, Finding
 from devserver.callbacks.qsh import qsh
+from devserver.callbacks.record import Record
 from devserver.callbacks.verifier import Verifier
 from devserver.errors import TargetUnavailable
 from devserver.model import Verdict
@@ -442,3 +443,26 @@ async def test_a_body_that_says_nothing(body: bytes) -> None:
 
     assert found.verdict is Verdict.GENUINE
     assert found.key is None
+
+
+@pytest.mark.parametrize("said", ["[x", "a]b", "\u2100"])
+async def test_a_forged_call_that_names_no_address_is_forged_all_the_same(said: str) -> None:
+    """`X-Forwarded-Host` is anybody's to choose: it must not keep a forgery from being told."""
+    call = rs256(key=1, qsh="0")
+    call = replace(call, headers={**call.headers, "X-Forwarded-Host": said})
+    finding = await verify(call, Host())
+    assert finding.verdict is Verdict.FORGED
+    assert finding.explanation is not None
+
+
+@pytest.mark.parametrize("url", ["http://a.example", "http://b.example"])
+async def test_of_hosts_that_sign_alike_one_without_a_secret_is_enough(url: str) -> None:
+    """Whether a call can be judged does not hang on the order in which the hosts are tried."""
+    record = Record()
+    record.learn("a", BODY["key"], SECRET)
+    hosts = {"a": Host(url="http://a.example"), "b": Host(url="http://b.example")}
+    verifier = Verifier(hosts, record)
+    await verifier.prepare()
+    token = jwt.encode(claims(aud=None), "another-secret-that-is-long-enough-too", "HS256")
+    finding = await verifier.verify(with_token(token, baseUrl=url), "enabled", base_url=BASE)
+    assert finding.verdict is Verdict.UNVERIFIABLE

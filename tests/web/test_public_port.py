@@ -204,7 +204,11 @@ async def test_a_body_without_end_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", ""]
+    "host",
+    [
+        *("evil.example", "evil.example:8000", "localhost.evil.example", ""),
+        *("evil.example@localhost", "localhost/evil", "localhost?evil", "localhost#evil"),
+    ],
 )
 async def test_an_unknown_host_is_refused(host: str) -> None:
     """A name that somebody pointed at us gets 421 and no bytes of ours."""
