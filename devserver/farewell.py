@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from devserver.events import Bus, CallbackReceived, Event, TargetChanged
-from devserver.model import TargetState
+from devserver.model import TargetState, Verdict
 from devserver.publish import Published
 
 FAREWELL_SECONDS = 0.5
@@ -28,7 +28,11 @@ async def awaited(bus: Bus, published: Published) -> AsyncIterator[None]:
             descriptor = published.lookup(event.target)
             if descriptor and any(each.event in _EVENTS for each in descriptor.callbacks):
                 gone.add(event.target)
-        elif isinstance(event, CallbackReceived) and event.event in _EVENTS:
+        elif (
+            isinstance(event, CallbackReceived)
+            and event.event in _EVENTS
+            and event.verdict is not Verdict.FORGED
+        ):
             told.add(event.target)
         news.set()
 

@@ -99,7 +99,8 @@ class Explanation:
 class Finding:
     """Who called. `reason` says why it is not genuine, and never holds a secret.
 
-    `key` is the app that the body speaks of: hosts do not sign bodies, so it proves nothing alone.
+    `target` is whose key signed it: what a forged call has one for was changed on its way. `key` is
+    the app that the body speaks of: hosts do not sign bodies, so it proves nothing alone.
     """
 
     verdict: Verdict

@@ -85,29 +85,6 @@ def base_string(call: Call) -> str:
     )
 
 
-def is_signed_by(call: Call, signed: Signed, public_key_pem: str) -> bool:
-    """Whether the owner of *public_key_pem* signed this very request."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-    from cryptography.hazmat.primitives.hashes import SHA1
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
-    try:
-        key = load_pem_public_key(public_key_pem.encode())
-        raw = base64.b64decode(signed.signature, validate=True)
-        text = base_string(call).encode()
-    except (ValueError, binascii.Error, TypeError):
-        return False
-    if not isinstance(key, RSAPublicKey):
-        return False
-    try:
-        key.verify(raw, text, PKCS1v15(), SHA1())
-    except InvalidSignature:
-        return False
-    return True
-
-
 def digest_signed(signed: Signed, public_key_pem: str) -> bytes | None:
     """The SHA-1 digest of what was signed: the one thing that a signature gives away.
 

@@ -103,6 +103,8 @@ class Verifier:
         explanation = None
         if verdict is Verdict.FORGED:
             explanation = await self._explained(call, base_url)
+            if target is not None and explanation and explanation.difference is not None:
+                reason = f"it was changed on its way: {explanation.cause}"
         return Finding(
             verdict=verdict,
             event=event,
@@ -134,21 +136,22 @@ class Verifier:
         if (wrong := oauth.untimely(signed, time.time())) is not None:
             return _forged(wrong)
         try:
-            signable = oauth.base_string(call)
+            ours = oauth.digest_of(call)
         except ValueError:
             return _forged("its address cannot be signed: it is none, or not encoded as one")
-        tried = False
+        tried, signer = False, None
         async for name, identity in self._candidates(signed.consumer_key, call):
             tried = True
-            if oauth.is_signed_by(call, signed, identity.public_key_pem):
+            digest = oauth.digest_signed(signed, identity.public_key_pem)
+            signer = name if digest is not None else signer
+            if digest == ours:
                 if not self._fresh(signed.consumer_key, signed.timestamp, signed.nonce):
                     return _forged("its nonce was used before: it is a copy of an earlier call")
                 return _who(name, signed.consumer_key, call)
+        if signer is not None:
+            return _forged(f"{signed.consumer_key} signed another request than this", signer)
         if tried:
-            return _forged(
-                f"the key of {signed.consumer_key} did not sign {signable}; "
-                "a proxy may have changed the address on the way"
-            )
+            return _forged(f"the key of {signed.consumer_key} did not sign it")
         return self._nobody(signed.consumer_key)
 
     async def _jwt(self, call: Call, event: str, base_url: str) -> _Found:
@@ -170,7 +173,7 @@ class Verifier:
             if isinstance(claims, str):
                 return _forged(claims)
             if (wrong := connect.mismatch(claims, call, base_url, token.algorithm)) is not None:
-                return _forged(wrong)
+                return _forged(wrong, name)
             # What was signed: a signature itself can be spelt in several ways.
             if not self._fresh(token.raw.rpartition(".")[0], grace=connect.SAME):
                 return _forged("its token was used before: it is a copy of an earlier call")
@@ -290,8 +293,9 @@ class Verifier:
             return known.keys.get(key_id)
 
 
-def _forged(reason: str) -> _Found:
-    return None, Verdict.FORGED, reason
+def _forged(reason: str, signer: str | None = None) -> _Found:
+    """No call for us; *signer* is the target whose key signed something else than what came."""
+    return signer, Verdict.FORGED, reason
 
 
 def _who(target: str, issuer: str, call: Call) -> _Found:

@@ -33,6 +33,8 @@ class Attempt:
     """When the target's GET was answered, by the wall clock that events carry."""
     doubted: str = ""
     """Why a callback that came did not count."""
+    spoilt: bool = False
+    """That one was the target's own, changed on its way: no stranger's is a better reason."""
     unverifiable: bool = False
     """Nor can it ever be told whose that callback was: no better one will come."""
 
@@ -52,11 +54,15 @@ class Attempt:
                 return replace(self, fetched=now, handed=event.time)
             case CallbackReceived() if self._awaits(event) and self.called is None:
                 if event.verdict is not Verdict.GENUINE:
+                    own = event.target == target
+                    if self.spoilt and not own:
+                        return self
                     # What is forged anybody may have sent: the host's own may still come.
                     hopeless = event.verdict is Verdict.UNVERIFIABLE and self.handed is not None
                     return replace(
                         self,
                         doubted=event.reason or event.verdict.value,
+                        spoilt=own,
                         unverifiable=self.unverifiable or hopeless,
                     )
                 # An app may take its time to answer: what counts is when the host called.

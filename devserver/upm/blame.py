@@ -62,7 +62,12 @@ def unconfirmed(attempt: Attempt, limit: float, reached: Reached) -> NotConfirme
         )
     if attempt.doubted:
         remedy = "compare the target's URL with the one it calls itself, and the clocks of both"
-        if attempt.unverifiable and _leaves_unsigned(attempt.descriptor):
+        if attempt.spoilt:
+            remedy = (
+                "what stands between the target and upm-dev has to pass requests on as they are;"
+                " the dashboard shows what was signed"
+            )
+        elif attempt.unverifiable and _leaves_unsigned(attempt.descriptor):
             remedy = (
                 'write "apiMigrations": {"signed-install": true} in the descriptor: the host then'
                 " signs this call too"

@@ -33,11 +33,12 @@ async def tunnel(kind: str) -> AsyncIterator[tuple[str, list[int]]]:
         if kind == "redirect":
             raise web.HTTPFound("https://login.example.org/in")
         headers = {**request.headers, "Host": f"localhost:{behind[0]}"}
+        added = "?via=proxy" if kind == "adds" and request.method == "POST" else ""
         async with (
             ClientSession() as session,
             session.request(
                 request.method,
-                f"http://localhost:{behind[0]}{request.raw_path}",
+                f"http://localhost:{behind[0]}{request.raw_path}{added}",
                 headers=headers,
                 data=await request.read(),
             ) as answer,
@@ -85,6 +86,30 @@ async def test_a_working_tunnel_is_confirmed_without_a_word(project: Project) ->
             assert await serve.stop() == 130
             await serve.ended()
             assert not serve.of("notice", severity="warning")
+
+
+async def test_a_proxy_that_spoils_the_callback_is_named(project: Project) -> None:
+    """What became of the target's own call is the reason, whatever strangers send after it."""
+    port = free_port()
+    async with simulated_host(port=0) as host, tunnel("adds") as (public, behind):
+        behind.append(port)
+        async with upm_dev(
+            "serve", project.root, "--json", "--port", str(port), "--public-url", public,
+            "--target", host.url, "--timeout", "6",
+        ) as serve, ClientSession() as stranger:  # fmt: skip
+            (name,) = (await serve.seen("started"))["targets"]
+            own = await serve.seen("callback")
+            for sign in ({}, {"Authorization": 'OAuth oauth_consumer_key="a"'}):
+                body = {"key": "com.acme.hello"}
+                url = f"http://localhost:{port}/installed"
+                async with stranger.post(url, json=body, headers=sign) as answer:
+                    assert answer.status == 401
+            ended = await serve.seen("target", state="unconfirmed")
+
+    cause = "it was changed on its way: a proxy added the query"
+    assert (own["verdict"], own["target"], own["reason"]) == ("forged", name, cause)
+    assert ended["reason"].endswith(cause)
+    assert "pass requests on as they are" in ended["remedy"]
 
 
 @pytest.mark.parametrize(
