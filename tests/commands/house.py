@@ -2,7 +2,11 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from processes import Process, upm_dev
 
 KEY = "com.example.hello"
 TEMPLATE = """<atlassian-plugin key="com.example.hello" name="Hello" plugins-version="2">
@@ -30,6 +34,15 @@ async def run(*arguments: str | Path, env: dict[str, str], text: str = "") -> tu
         out, err = await process.communicate(text.encode())
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def serving(project: Path, url: str, env: dict[str, str]) -> AsyncIterator[Process]:
+    """A `serve` of *project* that the target at *url* has confirmed."""
+    given = ("serve", project, "--json", "--port", "0", "--target", url)
+    async with upm_dev(*given, env=env) as serve:
+        await serve.seen("target", state="confirmed")
+        yield serve
 
 
 async def register(project: Path, url: str, env: dict[str, str], *more: str) -> tuple[int, str]:

@@ -4,7 +4,7 @@ import json
 import signal
 from pathlib import Path
 
-from commands.house import KEY, register, run
+from commands.house import KEY, register, run, serving
 from processes import upm_dev
 from upm.scripted import answer, scripted
 
@@ -16,10 +16,7 @@ async def test_its_result_is_waited_for(
 ) -> None:
     """What serve proved counts; nothing is sent to the target a second time."""
     file = project / "atlassian-plugin.xml.j2"
-    async with upm_dev(
-        "serve", project, "--json", "--port", "0", "--target", host.url, env=env
-    ) as serve:
-        await serve.seen("target", state="confirmed")
+    async with serving(project, host.url, env) as serve:
         file.write_text(file.read_text().replace('key="page"', 'key="site"'))
         code, out, err = await run(
             "register", project, "--target", host.url, "--json", "--timeout", "9", env=env
@@ -63,9 +60,8 @@ async def test_another_target_is_registered_all_the_same(
     """What serve has is left to it, the rest is done here; both count for the exit code."""
     async with (
         simulated_host(port=0) as other,
-        upm_dev("serve", project, "--json", "--port", "0", "--target", host.url, env=env) as serve,
+        serving(project, host.url, env),
     ):
-        await serve.seen("target", state="confirmed")
         code, said = await register(project, host.url, env, "--target", other.url)
 
         assert code == 0, said
@@ -77,10 +73,7 @@ async def test_a_serve_with_other_settings_is_said(
     host: SimulatedHost, project: Path, env: dict[str, str]
 ) -> None:
     """It reads them when it starts: what it keeps there is not what the project is now."""
-    async with upm_dev(
-        "serve", project, "--json", "--port", "0", "--target", host.url, env=env
-    ) as serve:
-        await serve.seen("target", state="confirmed")
+    async with serving(project, host.url, env):
         settings = project / "upm-dev.toml"
         settings.write_text(settings.read_text().replace("1.0", "1.1"))
         code, said = await register(project, host.url, env)
@@ -93,10 +86,7 @@ async def test_a_killed_serve_is_not_waited_for(
     host: SimulatedHost, project: Path, env: dict[str, str]
 ) -> None:
     """What it left is ours to go on with, and said to be."""
-    async with upm_dev(
-        "serve", project, "--json", "--port", "0", "--target", host.url, env=env
-    ) as serve:
-        await serve.seen("target", state="confirmed")
+    async with serving(project, host.url, env) as serve:
         serve.process.send_signal(signal.SIGKILL)
         await serve.process.wait()
     code, said = await register(project, host.url, env)

@@ -2,38 +2,14 @@
 
 import json
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-from commands.house import KEY, TEMPLATE, run
+from commands.house import KEY, run
 from datacenter.plugins import PluginProject
-from processes import environment, upm_dev
+from processes import upm_dev
 from upm.scripted import answer, scripted
 
 from devserver.simulator import SimulatedHost, simulated_host
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A small remote app."""
-    folder = tmp_path / "app"
-    folder.mkdir()
-    (folder / "atlassian-plugin.xml.j2").write_text(TEMPLATE)
-    (folder / "upm-dev.toml").write_text('[app]\nvariables = { version = "1.0" }\n')
-    return folder
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """A state folder of the test's own."""
-    return environment(XDG_STATE_HOME=str(tmp_path / "state"))
-
-
-@pytest.fixture
-async def host() -> AsyncIterator[SimulatedHost]:
-    async with simulated_host(port=0) as running:
-        yield running
 
 
 async def looked(

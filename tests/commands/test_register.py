@@ -9,8 +9,8 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
-from commands.house import KEY, register, run
-from processes import environment, upm_dev
+from commands.house import KEY, register, run, serving
+from processes import environment
 from upm.scripted import HANG, RESET, accepted, answer, scripted
 
 from devserver.simulator import Fault, SimulatedHost, simulated_host
@@ -211,10 +211,7 @@ async def test_an_orphan_is_named_and_taken_away(
     host: SimulatedHost, project: Path, env: dict[str, str]
 ) -> None:
     """After kill -9 the next `status` says what was left where, and since when."""
-    async with upm_dev(
-        "serve", project, "--json", "--port", "0", "--target", host.url, env=env
-    ) as serve:
-        await serve.seen("target", state="confirmed")
+    async with serving(project, host.url, env) as serve:
         fighting, _, err = await run("unregister", project, "--target", host.url, env=env)
         beside, said = await register(project, host.url, env)
         serve.process.send_signal(signal.SIGKILL)

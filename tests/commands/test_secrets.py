@@ -1,13 +1,11 @@
 """A secret is planted wherever one can be, and looked for in everything that leaves the process."""
 
-import asyncio
 import base64
 import json
-import sys
 from pathlib import Path
 
 import pytest
-from commands.house import TEMPLATE
+from commands.house import TEMPLATE, run
 from commands.keyrings import keyring_in
 from processes import environment
 from upm.scripted import answer, scripted
@@ -49,26 +47,12 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-async def outputs(
-    project: Path, env: dict[str, str], *arguments: str, seconds: float = 20
-) -> tuple[str, str]:
-    """Everything that `upm-dev ARGUMENTS` writes, and its log."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "devserver",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        cwd=project,
-        env=env,
-    )
-    async with asyncio.timeout(seconds):
-        out, _ = await process.communicate()
+async def outputs(project: Path, env: dict[str, str], command: str, *more: str) -> tuple[str, str]:
+    """Everything that the command writes, and what it keeps: its log and its state."""
+    _, out, err = await run(command, project, "--trust", *more, env=env)
     log = project / "log.jsonl"
     written = b"".join(each.read_bytes() for each in (project.parent / "state").rglob("*.sqlite*"))
-    return out.decode(), (log.read_text() if log.exists() else "") + written.decode("latin-1")
+    return out + err, (log.read_text() if log.exists() else "") + written.decode("latin-1")
 
 
 def planted(where: str, url: str, project: Path, home: Path) -> dict[str, str]:
@@ -125,7 +109,7 @@ async def test_no_output_shows_a_secret(where: str, project: Path, tmp_path: Pat
             project,
             env,
             "register",
-            *("--port", "0", "--timeout", "20", "--trust", "--log-file", "log.jsonl", "-vv"),
+            *("--port", "0", "--timeout", "20", "--log-file", str(project / "log.jsonl"), "-vv"),
         )
         sent = " ".join(
             each.headers.get(name, "")
@@ -148,11 +132,8 @@ async def test_commands_show_none(project: Path, tmp_path: Path) -> None:
         more = planted("password", host.url, project, tmp_path)
         env = environment(HOME=str(tmp_path), XDG_STATE_HOME=str(tmp_path / "state"), **more)
         for command in ("plan", "status", "doctor"):
-            out, _ = (
-                await outputs(project, env, command, "--trust", "--port=0")
-                if (command == "doctor")
-                else await outputs(project, env, command, "--trust")
-            )
+            port = ("--port", "0") if command == "doctor" else ()
+            out, _ = await outputs(project, env, command, *port)
             assert host.url in out
             for shape in forms(PASSWORD):
                 assert shape not in out

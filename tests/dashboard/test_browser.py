@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 import pytest
-from dashboard.browsing import NEEDED, live, opened
+from browsing import NEEDED, live, opened
 from dashboard.house import APP, house
 from processes import upm_dev
 from yarl import URL

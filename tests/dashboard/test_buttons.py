@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from dashboard.browsing import NEEDED, live, opened
+from browsing import NEEDED, live, opened
 from dashboard.house import APP, House, house
 from processes import environment, upm_dev
 from projects import PAGE, Project

@@ -24,13 +24,6 @@ from devserver.upm import known
 SCRIPT = Path(__file__).parents[2] / "bench/real-host.sh"
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> PluginProject:
-    made = PluginProject(tmp_path / "hello")
-    made.build()
-    return made
-
-
 @asynccontextmanager
 async def serving(
     project: PluginProject, *arguments: str | Path, profile: str = "dc", awaited: str = "confirmed"

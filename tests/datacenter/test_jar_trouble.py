@@ -15,13 +15,6 @@ LOST = Fault(kind="error", stage="install", code="upm.pluginInstall.error.respon
 """It has fetched, and says that it could not."""
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> PluginProject:
-    made = PluginProject(tmp_path / "hello")
-    made.build()
-    return made
-
-
 @asynccontextmanager
 async def serving(
     project: PluginProject, target: str, *arguments: str | Path

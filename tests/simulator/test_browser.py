@@ -1,50 +1,27 @@
 """The tutorial, followed literally in a browser: register-apps-tutorial, steps 1 to 10."""
 
 import importlib.util
-import os
-import shutil
 import tomllib
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from browsing import NEEDED
 from jinja2 import Environment, FileSystemLoader
 from simulator.conftest import Start
 from simulator.people import App
 
 if TYPE_CHECKING:
-    from playwright.async_api import ConsoleMessage, Page
+    from playwright.async_api import BrowserContext, ConsoleMessage, Page
 
 SAMPLE = Path(__file__).parents[2] / "sample-plugin"
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="needs Debian's chromium"
-    ),
-]
+pytestmark = NEEDED
 
 
 @pytest.fixture
-async def page() -> AsyncIterator["Page"]:
-    from playwright.async_api import async_playwright
-
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield await browser.new_page()
-        await browser.close()
+async def page(context: "BrowserContext") -> "Page":
+    return await context.new_page()
 
 
 async def log_in(page: "Page", url: str) -> None:
