@@ -1,6 +1,7 @@
 """What hostile pages, hosts and descriptors cannot do to the dashboard and the public port."""
 
 import asyncio
+import base64
 import io
 import json
 import os
@@ -12,7 +13,10 @@ import pytest
 from dashboard.house import House, house
 from yarl import URL
 
+from devserver.simulator import Fault
+
 XSS = "<img src=x onerror=alert(1)>\"'</script><script>alert(1)</script>{{7*7}}"
+LOGIN = base64.b64encode(b"admin:admin").decode()
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -96,6 +100,32 @@ async def test_foreign_sockets(home: House, client: aiohttp.ClientSession) -> No
         assert "now" in (await socket.receive_json())["panels"]
 
 
+async def test_what_a_target_says_in_a_notice(
+    tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    """What it repeats of our password is hidden on its way to the page, and its tags are text."""
+    says = json.dumps({"errorMessage": f"{LOGIN} {XSS}"})
+    broken = Fault(kind="status", stage="other", match="^PUT", status=500, body=says)
+    env = {"UPM_DEV_PASSWORD": "admin"}
+    async with house(tmp_path, env=env) as home:
+        home.host.script(broken)
+        async with client.ws_connect(
+            f"{home.dashboard}/live", headers={"Origin": home.dashboard}
+        ) as socket:
+            (target,) = (home.process.of("started")[0])["targets"]
+            assert await asked(home, client, "enable", {"target": target}) == 303
+            notice = await home.process.seen("notice", severity="warning")
+            assert "***" in notice["message"]
+            seen = ""
+            async with asyncio.timeout(10):
+                while "***" not in seen or "failed inside" not in seen:
+                    seen += f"{await socket.receive_str()}\n"
+
+    assert LOGIN not in seen
+    panels = [json.loads(line)["panels"] for line in seen.splitlines()]
+    assert "<img" not in json.dumps(panels)
+
+
 async def test_every_answer_has_the_policy(home: House, client: aiohttp.ClientSession) -> None:
     """No inline script, no frame around it; errors too. The overlay alone may be framed."""
     for path in ("/", "/?view=traffic", "/state", "/nothing", "/static/nothing.js", "/overlay"):
@@ -153,8 +183,11 @@ async def test_links_out_of_the_project_are_not_followed(
         home.project.include.rename(outside)
         home.project.include.symlink_to(outside)
         for name in ("edit", "fix"):
-            if await asked(home, client, name, mistake) == 303:
+            status = await asked(home, client, name, mistake)
+            if status == 303:
                 await home.process.seen("notice", severity="warning")
+            else:  # the loop has looked meanwhile, and it is no file of this descriptor any more
+                assert status == 400
 
     assert outside.read_text(encoding="utf-8") == bad
     assert not told.exists()

@@ -9,11 +9,15 @@ import pytest
 
 from devserver.events import (
     AppChanged,
+    AppOutput,
     CallbackReceived,
     Changed,
     Checked,
     Event,
+    HostLogged,
     Notice,
+    Paused,
+    Probed,
     Published,
     Rendered,
     RequestServed,
@@ -342,6 +346,9 @@ def test_the_end_says_what_is_left() -> None:
 
 HOSTILE = "a\x1b[2J\nb\u202e"
 
+HOSTILE_WARNING = Diagnostic(
+    code="W1", severity=Severity.WARNING, message=HOSTILE, position=Position(HOSTILE)
+)
 EVERY_EVENT: tuple[Event, ...] = (
     Started(
         time=NOW,
@@ -356,11 +363,7 @@ EVERY_EVENT: tuple[Event, ...] = (
         revision="r1",
         errors=0,
         warnings=1,
-        diagnostics=(
-            Diagnostic(
-                code="W1", severity=Severity.WARNING, message=HOSTILE, position=Position(HOSTILE)
-            ),
-        ),
+        diagnostics=(HOSTILE_WARNING,),
     ),
     Published(
         time=NOW,
@@ -388,6 +391,12 @@ EVERY_EVENT: tuple[Event, ...] = (
         reason=HOSTILE,
     ),
     AppChanged(time=NOW, state=HOSTILE, detail=HOSTILE),
+    AppOutput(time=NOW, lines=tuple(HOSTILE.splitlines())),
+    Probed(time=NOW, revision="r1", asked=1, diagnostics=(HOSTILE_WARNING,)),
+    HostLogged(time=NOW, target=HOSTILE, revision="r1", file=HOSTILE, lines=(HOSTILE,)),
+    Paused(time=NOW, paused=True),
+    Rendered(time=NOW, revision="r1", digest=DIGEST, ms=1),
+    Withheld(time=NOW, serving="r1"),
     Notice(time=NOW, severity=Severity.ERROR, message=HOSTILE, remedy=HOSTILE, target=HOSTILE),
     target(TargetState.UNREGISTERED, HOSTILE),
     Stopped(time=NOW, exit_code=130, left=(HOSTILE,)),
@@ -399,6 +408,8 @@ def test_nothing_from_outside_steers_the_terminal(verbose: int) -> None:
     """Names, paths and reasons are one line each, control characters made visible."""
     view = View(frames=lambda _: "", verbose=verbose)
     state = State()
+    ours = (each for each in Event.__subclasses__() if each.__module__ == Event.__module__)
+    assert {each.type for each in EVERY_EVENT} == {each.type for each in ours}
     for event in EVERY_EVENT:
         for line in view.lines(event, state):
             assert not set(line) & set("\x1b\n\r\u202e"), event.type
