@@ -124,6 +124,12 @@ def is_this_machine(url: str) -> bool:
     return address.is_loopback or _is_ours(address)
 
 
+def is_loopback(address: str) -> bool:
+    """Whether it is an IP address that leads back to this machine; a name is none."""
+    found = _ip(address)
+    return found is not None and found.is_loopback
+
+
 def _ip(host: str) -> "IPv4Address | IPv6Address | None":
     import ipaddress  # 4 ms, and `validate` asks for no address
 

@@ -3,6 +3,7 @@
 `localhost` means another machine to each of them; what would mean this one is looked up here.
 """
 
+import asyncio
 import socket
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from devserver.addresses import is_this_machine
 
 BRIDGES = ("docker0", "podman0", "cni-podman0")
+LOOK_UP_SECONDS = 2.0
 _ANYWHERE = "192.0.2.1"
 """An address that is nobody's (RFC 5737): the way there is the way to the network."""
 
@@ -25,6 +27,15 @@ class Reached:
     """From the network, or the machine, that was asked about."""
     far: bool = False
     """What was asked about is another machine: no question of containers or localhost."""
+
+
+async def found(url: str) -> Reached:
+    """`reached`, in a thread, for as long as a name server may take."""
+    try:
+        async with asyncio.timeout(LOOK_UP_SECONDS):
+            return await asyncio.to_thread(reached, url)
+    except TimeoutError:
+        return Reached(far=not is_this_machine(url))
 
 
 def reached(url: str) -> Reached:

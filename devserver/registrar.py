@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from devserver import interfaces
 from devserver.errors import (
     CredentialsRejected,
     NotConfirmed,
@@ -19,7 +20,6 @@ from devserver.errors import (
     TargetUnavailable,
 )
 from devserver.events import Bus
-from devserver.interfaces import reached
 from devserver.model import Descriptor, Proof, Revision, Target, TargetState
 from devserver.upm import blame
 from devserver.upm.answers import Failed, Forgotten, Installed
@@ -318,7 +318,7 @@ class Registrar:
                 return
             left = end - time.monotonic()
             if left <= 0 or self._progress.now.unverifiable:
-                found = await asyncio.to_thread(reached, self.target.url)
+                found = await interfaces.found(self.target.url)
                 raise blame.unconfirmed(self._progress.now, self._limits.confirm, found)
             await self._attention.wait(left)
         self._prove()

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from devserver.cli.endings import Endings
     from devserver.model import Target
     from devserver.settings import Settings
-    from devserver.upm.journal import Serving
+    from devserver.upm.journal import Journal, Serving
+
+T = TypeVar("T")
 
 LOOK_EVERY = 0.1
 STALE_SECONDS = 3.0
@@ -26,18 +28,7 @@ STALE_SECONDS = 3.0
 
 def serving(settings: "Settings") -> "Serving | None":
     """The process of ours that serves this project."""
-    from contextlib import closing
-
-    from devserver.upm.journal import Journal, JournalBroken, default_path
-
-    path = default_path()
-    if not path.exists():
-        return None
-    with closing(Journal(path)) as journal:
-        try:
-            return journal.serving(str(settings.root))
-        except JournalBroken:
-            return None  # the command itself says so, when it needs the journal
+    return _noted(lambda journal: journal.serving(str(settings.root)))
 
 
 def refuse_to_fight(settings: "Settings") -> None:
@@ -54,6 +45,20 @@ def refuse_to_fight(settings: "Settings") -> None:
 
 def _keeper(settings: "Settings") -> int | None:
     """The process that keeps an app of this project on a target, and has only just begun to."""
+    root, urls = str(settings.root), {each.url for each in settings.targets}
+    found = (
+        each
+        for each in _noted(lambda journal: journal.entries()) or ()
+        if each.project == root and each.url in urls
+    )
+    return next((each.pid for each in found if each.is_tended and not each.kept), None)
+
+
+def _noted(ask: "Callable[[Journal], T]") -> "T | None":
+    """What the journal says; None where there is none, or it is broken.
+
+    The command itself says so when it needs it.
+    """
     from contextlib import closing
 
     from devserver.upm.journal import Journal, JournalBroken, default_path
@@ -63,12 +68,9 @@ def _keeper(settings: "Settings") -> int | None:
         return None
     with closing(Journal(path)) as journal:
         try:
-            entries = journal.entries()
+            return ask(journal)
         except JournalBroken:
-            return None  # the command itself says so, when it needs the journal
-    root, urls = str(settings.root), {each.url for each in settings.targets}
-    found = (each for each in entries if each.project == root and each.url in urls)
-    return next((each.pid for each in found if each.is_tended and not each.kept), None)
+            return None
 
 
 def targets_of(found: "Serving", settings: "Settings") -> "Mapping[str, Target]":
@@ -109,6 +111,8 @@ async def _follow(
     async with aiohttp.ClientSession() as session:
         while time.monotonic() < end and not endings.has_ended:
             state = await _state(session, found, settings.timeout)
+            if digests.keys() - state["targets"].keys():
+                raise _differs(found)
             for name, digest in digests.items():
                 last = state["targets"][name]["last"]
                 if last is None or last == shown.get(name):
@@ -119,13 +123,17 @@ async def _follow(
                     _show(last, settings)
                     endings.note(name, TargetState(last["state"]))
             if time.monotonic() - rested > STALE_SECONDS and _is_stale(shown, digests):
-                raise UsageError(
-                    f"upm-dev serve (process {found.pid}) has something else than the project now",
-                    remedy="it reads upm-dev.toml, .env and the environment when it starts: end it "
-                    "with Ctrl-C and start it again",
-                    code="SERVE-DIFFERS",
-                )
+                raise _differs(found)
             await asyncio.sleep(LOOK_EVERY)
+
+
+def _differs(found: "Serving") -> UsageError:
+    return UsageError(
+        f"upm-dev serve (process {found.pid}) has something else than the project now",
+        remedy="it reads upm-dev.toml, .env and the environment when it starts: end it with Ctrl-C "
+        "and start it again",
+        code="SERVE-DIFFERS",
+    )
 
 
 def _is_stale(shown: Mapping[str, Any], digests: Mapping[str, str]) -> bool:

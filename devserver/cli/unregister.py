@@ -88,19 +88,22 @@ async def _remove(
                 (each, tasks.create_task(_uninstall(by_url[each.url], each))) for each in entries
             ]
     failed: set[type[TargetError]] = set()
+    gone: list[Entry] = []
     for entry, removal in removals:
         outcome = removal.result()
         if isinstance(outcome, str):
-            journal.gone(entry.url, entry.key)
+            gone.append(entry)
             once.say(f"{entry.target}: {outcome}")
         elif forget or _is_given_up(entry, outcome):
-            journal.gone(entry.url, entry.key)
+            gone.append(entry)
             once.say(f"{entry.target}: {entry.key} is forgotten: {outcome.reason}")
         else:
             failed.update(each for each in WORST_FIRST if isinstance(outcome, each))
             once.say(f"{entry.target}: {entry.key} stays: {once.told(outcome)}", err=True)
             if entry.is_orphan:
                 once.say("  if that host is gone for good: --orphans --forget", err=True)
+    for entry in gone:  # last: a journal that is broken hides nothing of the above
+        journal.gone(entry.url, entry.key)
     return failed
 
 

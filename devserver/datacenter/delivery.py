@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from devserver import interfaces
 from devserver.datacenter.files import File
 from devserver.datacenter.hostlog import HostLog
 from devserver.datacenter.plugin import Packed, Plugin
@@ -23,7 +24,6 @@ from devserver.descriptor.mark import mark, mark_in, marked, proves
 from devserver.descriptor.patch import Pieces, patched
 from devserver.errors import NotConfirmed, TargetError, TargetRefused, TargetUnavailable
 from devserver.events import Bus, HostLogged, Notice
-from devserver.interfaces import reached
 from devserver.model import Descriptor, Proof, Severity
 from devserver.publish import Artifacts
 from devserver.upm import blame, known
@@ -225,7 +225,7 @@ class ByJar:
         self._offered.close()
         self._tell_log(attempt)
         if error.code == blame.FETCH_FAILED and self._way.by == "uri":
-            found = await asyncio.to_thread(reached, self._upm.url)
+            found = await interfaces.found(self._upm.url)
             what = f"{self._plugin.file_name} from {self._way.address}"
             return blame.not_fetched(what, self._way.address, found, came=came)
         if isinstance(error, TargetUnavailable):

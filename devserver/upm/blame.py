@@ -4,10 +4,10 @@ Four failures, four messages: not accepted; accepted and nobody came; fetched an
 installed and no callback.
 """
 
-import ipaddress
 import json
 from urllib.parse import urlsplit
 
+from devserver.addresses import is_loopback
 from devserver.errors import NotConfirmed, TargetError, TargetUnavailable
 from devserver.interfaces import Reached
 from devserver.model import Descriptor, Kind
@@ -132,7 +132,8 @@ def address_hint(uri: str, reached: Reached) -> str:
     *reached*: the addresses that were found for it.
     """
     parts = urlsplit(uri)
-    if not _is_loopback(parts.hostname or ""):
+    host = parts.hostname or ""
+    if not (is_loopback(host) or host == "localhost" or host.endswith(".localhost")):
         return f": open {parts.scheme}://{parts.netloc}/ from there"
     port = parts.port or 80
     outward = _flags(reached.outward, port) if reached.outward else ""
@@ -149,10 +150,3 @@ def address_hint(uri: str, reached: Reached) -> str:
 
 def _flags(address: str, port: int) -> str:
     return f"--host {address} --public-url http://{address}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from devserver import interfaces
 from devserver.addresses import is_this_machine
 from devserver.errors import TargetError
-from devserver.interfaces import reached
 from devserver.upm import known, probing
 from devserver.upm.answers import ROOT, Plugin, printable
 from devserver.upm.blame import address_hint
@@ -280,7 +280,7 @@ async def _asked(
         yield Check("way back", Level.WARNING, message, remedy)
         yield _takes_as_listed(listed)
         return
-    hint = address_hint(back.address, await asyncio.to_thread(reached, upm.url))
+    hint = address_hint(back.address, await interfaces.found(upm.url))
     check = await probing.reach(upm, back.address, back.probe, hint)
     if jars and check.level is Level.FAILURE:  # a JAR is sent, not fetched
         remedy = "nothing, unless you give --install uri"

@@ -4,11 +4,10 @@ The registrar knows when; a delivery knows how. `ByUri` hands the target our add
 fetched from there is proof. JARs have a delivery of their own (`datacenter`).
 """
 
-import asyncio
 from typing import Protocol
 
+from devserver import interfaces
 from devserver.errors import TargetError
-from devserver.interfaces import reached
 from devserver.model import Descriptor, Proof
 from devserver.upm import blame
 from devserver.upm.answers import Plugin, Task
@@ -98,7 +97,7 @@ class ByUri:
             raise self._upm.trouble(Call.TASK, Trouble.OLDER, listed=listed, **facts)
 
     async def refused(self, error: TargetError, attempt: Attempt) -> TargetError:
-        found = await asyncio.to_thread(reached, self._upm.url)
+        found = await interfaces.found(self._upm.url)
         return blame.refused(attempt, error, self.source(attempt.descriptor), found)
 
     def has_arrived(self, plugin: Plugin, attempt: Attempt) -> bool:

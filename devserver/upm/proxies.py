@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from devserver.addresses import is_loopback
 from devserver.errors import UsageError
 
 
@@ -24,7 +25,7 @@ def arguments(base: URL, environ: Mapping[str, str]) -> dict[str, Any]:
         if name.lower().endswith("_proxy") and value
     }
     proxy = named.get(base.scheme) or named.get("all")
-    if not proxy or _is_loopback(base.host or "") or _excepted(base, named.get("no", "")):
+    if not proxy or _is_here(base.host or "") or _excepted(base, named.get("no", "")):
         return {}
     try:
         url = URL(proxy if "://" in proxy else f"http://{proxy}")
@@ -75,9 +76,6 @@ def _within(host: str, network: str) -> bool:
         return False
 
 
-def _is_loopback(host: str) -> bool:
+def _is_here(host: str) -> bool:
     """No proxy leads to this very machine: whoever sets one for the web means no localhost."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return host == "localhost" or is_loopback(host)

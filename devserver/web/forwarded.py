@@ -3,13 +3,13 @@
 `Host` stays: the address that was asked is the one that signatures and links are made of.
 """
 
-import ipaddress
 from typing import TypeVar
 
 from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from devserver.addresses import is_loopback
 from devserver.backend import end_to_end
 
 _Response = TypeVar("_Response", bound=web.StreamResponse)
@@ -29,7 +29,7 @@ def onward(request: web.Request, public_url: str | None) -> CIMultiDict[str]:
     for name in [each for each in headers if each.lower().startswith(_OURS)]:
         headers.popall(name, None)
     peer = request.remote or "unknown"
-    headers["X-Forwarded-For"] = ", ".join([*(before if _is_loopback(peer) else ()), peer])
+    headers["X-Forwarded-For"] = ", ".join([*(before if is_loopback(peer) else ()), peer])
     headers["X-Forwarded-Host"] = request.host
     headers["X-Forwarded-Proto"] = scheme(request, public_url)
     return headers
@@ -59,10 +59,3 @@ async def as_it_came(_: web.Request, response: web.StreamResponse) -> None:
     for name in ("Content-Type", "Server"):
         if name.lower() not in came_with:
             response.headers.popall(name, None)
-
-
-def _is_loopback(peer: str) -> bool:
-    try:
-        return ipaddress.ip_address(peer).is_loopback
-    except ValueError:
-        return False

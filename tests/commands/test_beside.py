@@ -9,6 +9,7 @@ from processes import upm_dev
 from upm.scripted import answer, scripted
 
 from devserver.simulator import SimulatedHost, simulated_host
+from devserver.upm.journal import Journal
 
 
 async def test_its_result_is_waited_for(
@@ -93,3 +94,18 @@ async def test_a_killed_serve_is_not_waited_for(
 
     assert code == 0, said
     assert f"{KEY} was left on jira by a run that began 20" in said
+
+
+async def test_a_serve_that_lets_a_target_go_is_said(
+    host: SimulatedHost, project: Path, env: dict[str, str], tmp_path: Path
+) -> None:
+    """Started again with other settings while it is waited for: what is awaited will not come."""
+    had = json.dumps({"targets": {"jira": {"url": host.url, "last": None}}})
+    async with scripted([answer(200, had)], last=answer(200, '{"targets": {}}')) as dashboard:
+        journal = Journal(tmp_path / "state/upm-dev/journal.sqlite", project=str(project))
+        journal.serves(f"http://127.0.0.1:{dashboard.port}", "http://localhost:8000")
+        code, said = await register(project, host.url, env)
+        journal.close()
+
+    assert code == 2
+    assert "SERVE-DIFFERS" in said

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,18 @@ async def test_the_next_serve_says_what_was_left(
 
     assert notice["message"].startswith(f"{KEY} was left on old ({DEAD}) by a run in /elsewhere")
     assert "--orphans" in notice["remedy"]
+
+
+async def test_what_was_removed_is_told_though_the_journal_is_locked(
+    host: SimulatedHost, project: Path, env: dict[str, str], journal: Journal
+) -> None:
+    """The app is gone from the target, whatever can be noted of it."""
+    assert (await register(project, host.url, env))[0] == 0
+    with closing(sqlite3.connect(journal.path, isolation_level=None)) as somebody:
+        somebody.execute("BEGIN IMMEDIATE")
+        code, out, err = await run("unregister", project, "--target", host.url, env=env)
+
+    assert KEY not in host.state.plugins
+    assert f"{KEY} is gone" in out
+    assert code == 3
+    assert "JOURNAL-BROKEN" in err
