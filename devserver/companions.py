@@ -9,7 +9,8 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from devserver.callbacks import record
 from devserver.callbacks.record import Record, RecordBroken, Recorded
 from devserver.errors import PortInUse
 from devserver.events import Bus, Notice, TargetChanged, Withheld
-from devserver.model import Severity, Target
+from devserver.model import Severity
 from devserver.pipeline import Pipeline
 from devserver.publish import Published as Kept
 from devserver.redact import Redactor
@@ -32,7 +33,7 @@ from devserver.web.listen import open_sockets, serving
 
 if TYPE_CHECKING:
     from devserver.app import App
-    from devserver.commands import Command, Do
+    from devserver.commands import Command
     from devserver.web.proxy import Proxy
 
 WAITING = 50
@@ -40,19 +41,68 @@ WAITING = 50
 HEAD_START = 0.6
 """Seconds that the first registration has for itself."""
 
+LOOPBACK = ("http://localhost:*", "http://127.0.0.1:*", "http://*.localhost:*")
+"""Who may always show the overlay in a frame: the app's pages, by any name of this machine."""
+
 Running = list[tuple[str, Callable[[], Any]]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """The loop that they stand beside: what they show of it, and how they act on it."""
+
+    published: Kept
+    redactor: Redactor
+    pipeline: Pipeline
+    registrars: Sequence[Registrar]
+    upms: Mapping[str, Upm]
+    quit: Callable[[], None]
+
+
+def dashboard_sockets(chosen: int | None, port: int) -> list[socket.socket]:
+    """Listen for the dashboard: on this machine alone, whatever `--host` says.
+
+    Where nobody has *chosen* its port and the one after the public *port* is taken, any other does:
+    nothing is registered under it.
+
+    Raises:
+        PortInUse: somebody else listens on the port that was chosen.
+    """
+    flag = "--dashboard-port"
+    if chosen is not None:
+        return open_sockets(None, chosen, flag=flag)
+    try:
+        return open_sockets(None, port + 1 if port < 65535 else 0, flag=flag)
+    except PortInUse:
+        return open_sockets(None, 0, flag=flag)
+
+
 class Companions:
-    """Everything beside the loop, for one run."""
+    """Everything beside *loop*, for one run; `close` ends it.
+
+    The dashboard is served on *sockets*; *address* is how targets reach the public port; *trusted*:
+    the project's commands may run.
+    """
 
     def __init__(
-        self, settings: Settings, bus: Bus, targets: tuple[Target, ...], journal: Journal | None
+        self,
+        settings: Settings,
+        bus: Bus,
+        loop: Loop,
+        journal: Journal | None,
+        *,
+        sockets: list[socket.socket],
+        address: str,
+        trusted: bool,
     ) -> None:
         self._settings = settings
         self._bus = bus
+        self._loop = loop
         self._journal = journal
+        self._sockets = sockets
+        self._address = address
         self.traffic = Traffic()
+        targets = [upm.target for upm in loop.upms.values()]
         # The simulator in this process remembers nothing of an earlier one, nor may we: its secrets
         # and keys are new at each start.
         fresh = "" if settings.targets else f" since {time.time():.0f}"
@@ -61,59 +111,35 @@ class Companions:
             {each.name: each.url + fresh for each in targets},
             warn=self._record_broken,
         )
-        self.urls: dict[str, str] = {}
-        """Those of `Started` that are ours."""
-        self.backend = self._backend()
+        self._framed_by = (*LOOPBACK, *{origin(each.url) for each in targets})
+        self.dashboard = f"http://localhost:{sockets[0].getsockname()[1]}"
+        self.backend = (
+            Backend(settings.backend, command=settings.command) if settings.backend else None
+        )
         self.app: App | None = None
-        self._runs = self._unrun = False
-        """Whether the app's command is run; whether it is not, though there is one."""
         self._asked: asyncio.Queue[Command] = asyncio.Queue(WAITING)
+        self._runs = bool(settings.command) and trusted
+        """Whether the app's command is run."""
+        self._unrun = bool(settings.command) and not trusted
+        """Whether it is not, though there is one."""
+        if self._runs and self.backend is not None:
+            self.backend.starting()  # what is asked of it waits from now on
+        for upm in loop.upms.values():
+            upm.wire.tell = self.traffic.add
 
-    def _backend(self) -> Backend | None:
-        url = self._settings.backend
-        return Backend(url, command=self._settings.command) if url else None
+    async def close(self) -> None:
+        """End the app, and let go of everything."""
+        if self.app is not None:
+            await self.app.end()
+        if self.backend is not None:
+            await self.backend.close()
+        self.record.close()
+        for each in self._sockets:
+            each.close()
 
     def _others(self) -> frozenset[str]:
         """Files in the project that are the loop's, not the app's."""
         return frozenset({*self._settings.files, *self._settings.variables_files})
-
-    def open(self, stack: AsyncExitStack, port: int, address: str, *, trusted: bool) -> None:
-        """Make everything, beside the public port *port*, and have it closed with *stack*.
-
-        *address* is how targets reach that port; *trusted*: the project's commands may run.
-
-        Raises:
-            PortInUse: somebody else listens on the dashboard's port.
-        """
-        self._sockets = self._listen(port)
-        for each in self._sockets:
-            stack.callback(each.close)
-        self._address = address
-        self.urls["dashboard"] = f"http://localhost:{self._sockets[0].getsockname()[1]}"
-        stack.callback(self.record.close)
-        if self.backend is not None:
-            stack.push_async_callback(self.backend.close)
-        self._runs = bool(self._settings.command) and trusted
-        self._unrun = bool(self._settings.command) and not trusted
-        if self._runs:
-            if self.backend is not None:
-                self.backend.starting()  # what is asked of it waits from now on
-            stack.push_async_callback(self._end_app)
-
-    def _listen(self, port: int) -> list[socket.socket]:
-        """The dashboard's sockets: on this machine alone, whatever `--host` says.
-
-        Where nobody chose its port and the one after ours is taken, any other does: nothing is
-        registered under it.
-        """
-        chosen = self._settings.dashboard_port
-        flag = "--dashboard-port"
-        if chosen is not None:
-            return open_sockets(None, chosen, flag=flag)
-        try:
-            return open_sockets(None, port + 1 if port < 65535 else 0, flag=flag)
-        except PortInUse:
-            return open_sockets(None, 0, flag=flag)
 
     def proxy(self) -> "Proxy | None":
         """The way to the app behind us, where there is one."""
@@ -125,28 +151,10 @@ class Companions:
             self.backend,
             self.traffic.add,
             public_url=self._settings.public_url,
-            dashboard=self.urls["dashboard"],
+            dashboard=self.dashboard,
         )
 
-    def furnish(
-        self,
-        *,
-        published: Kept,
-        redactor: Redactor,
-        pipeline: Pipeline,
-        registrars: Sequence[Registrar],
-        upms: Mapping[str, Upm],
-        targets: tuple[Target, ...],
-        quit: Callable[[], None],
-    ) -> "Do":
-        """Join everything with the loop; gives where commands go."""
-        for each in upms.values():
-            each.wire.tell = self.traffic.add
-        self._pipeline, self._registrars, self._upms, self._quit = pipeline, registrars, upms, quit
-        self._published, self._redactor, self._targets = published, redactor, targets
-        return self._take
-
-    def _take(self, command: "Command") -> None:
+    def take(self, command: "Command") -> None:
         """Have *command* done soon."""
         if not self._asked.full():
             self._asked.put_nowait(command)
@@ -158,14 +166,14 @@ class Companions:
         errands = Errands(
             self._bus,
             root=self._settings.root,
-            registrars=self._registrars,
-            upms=self._upms,
+            registrars=self._loop.registrars,
+            upms=self._loop.upms,
             record=self.record,
             traffic=self.traffic,
             backend=self.backend,
             restart=self._restart if self._runs else None,
-            sources=lambda: self._pipeline.texts,
-            quit=self._quit,
+            sources=lambda: self._loop.pipeline.texts,
+            quit=self._loop.quit,
         )
         await errands.run(self._asked)
 
@@ -183,24 +191,22 @@ class Companions:
 
         desk = Desk(
             bus=self._bus,
-            published=self._published,
+            published=self._loop.published,
             traffic=self.traffic,
             record=self.record,
-            redactor=self._redactor,
+            redactor=self._loop.redactor,
             root=self._settings.root,
-            do=self._take,
-            sources=lambda: self._pipeline.texts,
-            shown=lambda: self._pipeline.shown,
+            do=self.take,
+            sources=lambda: self._loop.pipeline.texts,
+            shown=lambda: self._loop.pipeline.shown,
             backend=self.backend.url if self.backend else None,
             command=self._settings.command,
             editor=editor.name(os.environ),
         )
-        loopback = ("http://localhost:*", "http://127.0.0.1:*", "http://*.localhost:*")
-        framed_by = (*loopback, *{origin(each.url) for each in self._targets})
-        door = Door(desk, secrets.token_urlsafe(32), secrets.token_hex(8), framed_by)
+        door = Door(desk, secrets.token_urlsafe(32), secrets.token_hex(8), self._framed_by)
         async with serving(dashboard_app(door), self._sockets):
             if self._settings.open:
-                self._take(OpenDashboard())
+                self.take(OpenDashboard())
             await asyncio.Event().wait()  # until it is cancelled
 
     async def _probe(self) -> None:
@@ -208,7 +214,9 @@ class Companions:
         await first_registration(self._bus)
         from devserver import probe
 
-        await probe.run(self._published, self._bus, self.backend, lambda: self._pipeline.shown)
+        await probe.run(
+            self._loop.published, self._bus, self.backend, lambda: self._loop.pipeline.shown
+        )
 
     def running(self) -> Running:
         """The long-lived coroutines by name."""
@@ -234,7 +242,7 @@ class Companions:
                         f"{each.project} that began {each.began}",
                         "upm-dev unregister --orphans takes it away",
                     )
-            journal.serves(self.urls["dashboard"], self._address)
+            journal.serves(self.dashboard, self._address)
             await asyncio.Event().wait()  # until it is cancelled
         except JournalBroken:
             return  # whoever notes what is installed says so
@@ -256,10 +264,6 @@ class Companions:
             poll=self._settings.poll,
         )
         await self.app.run()
-
-    async def _end_app(self) -> None:
-        if self.app is not None:
-            await self.app.end()
 
     async def _say_unrun(self) -> None:
         self._warn(

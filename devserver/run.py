@@ -19,7 +19,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ import aiohttp
 
 from devserver import farewell, variables
 from devserver.addresses import is_this_machine, served_at
-from devserver.companions import Companions, Running
+from devserver.companions import Companions, Loop, Running, dashboard_sockets
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
 from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
@@ -228,9 +228,10 @@ class Serve:
             url=base_url + DESCRIPTOR_PATH,
             poll=settings.poll,
         )
-        beside = None if self._alone else Companions(settings, self.bus, targets, self._journal)
+        beside = None if self._alone else self._companions(self._pipeline, upms, port, base_url)
         if beside is not None:
-            beside.open(stack, port, base_url, trusted=self._trusted)
+            stack.push_async_callback(beside.close)
+            self.do = beside.take
         self._port = PublicPort(
             settings,
             sockets,
@@ -242,9 +243,11 @@ class Serve:
             beside=beside,
         )
         stack.push_async_callback(self._port.close)
-        urls = {"descriptor": base_url + DESCRIPTOR_PATH, **(beside.urls if beside else {})}
-        if beside is not None and beside.backend is not None:
-            urls["app"] = f"{base_url}/"
+        urls = {"descriptor": base_url + DESCRIPTOR_PATH}
+        if beside is not None:
+            urls["dashboard"] = beside.dashboard
+            if beside.backend is not None:
+                urls["app"] = f"{base_url}/"
         self.bus.publish(
             Started(
                 urls=urls,
@@ -265,17 +268,30 @@ class Serve:
         if settings.public_url:
             running.append(("public URL", self._check_public_url))
         if beside is not None:
-            self.do = beside.furnish(
-                published=self._kept,
-                redactor=self._redactor,
-                pipeline=self._pipeline,
-                registrars=self._registrars,
-                upms=upms,
-                targets=targets,
-                quit=partial(self.end, INTERRUPTED),
-            )
             running += beside.running()
         return [*running, *self.also]
+
+    def _companions(
+        self, pipeline: Pipeline, upms: Mapping[str, Upm], port: int, address: str
+    ) -> Companions:
+        """What runs beside the loop; *address* is how targets reach the public *port*."""
+        loop = Loop(
+            published=self._kept,
+            redactor=self._redactor,
+            pipeline=pipeline,
+            registrars=self._registrars,
+            upms=upms,
+            quit=partial(self.end, INTERRUPTED),
+        )
+        return Companions(
+            self._settings,
+            self.bus,
+            loop,
+            self._journal,
+            sockets=dashboard_sockets(self._settings.dashboard_port, port),
+            address=address,
+            trusted=self._trusted,
+        )
 
     def _delivery(self, upm: Upm, where: Where) -> Delivery:
         """How revisions get into a target: by our address, or inside the plugin's JAR."""
