@@ -13,8 +13,8 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from devserver.companions import Companions, first_request
-from devserver.events import Bus, TargetChanged
-from devserver.model import TargetState
+from devserver.events import Bus, Notice, TargetChanged
+from devserver.model import Severity, TargetState
 from devserver.publish import Artifacts, Published
 from devserver.settings import Settings
 from devserver.upm.client import Upm
@@ -74,7 +74,7 @@ class PublicPort:
 
     async def _answer(self) -> "Verifier":
         from devserver.callbacks.verifier import Verifier
-        from devserver.web.hosts import names_of
+        from devserver.web.hosts import OURS, names_of
         from devserver.web.listen import serving
         from devserver.web.public import Site, public_app
         from devserver.web.receive import receiver
@@ -95,6 +95,15 @@ class PublicPort:
         site = Site(self._published, self._bus, receive, artifacts=self._artifacts)
         if beside is not None:
             site = replace(site, proxy=beside.proxy(), tell=beside.traffic.add)
+        if settings.host is not None and not names_of(settings.host) & OURS:
+            self._bus.publish(
+                Notice(
+                    severity=Severity.WARNING,
+                    message=f"listening on {settings.host}: "
+                    "others on the network can read the descriptor",
+                    remedy="leave --host out to serve this machine alone",
+                )
+            )
         hosts = names_of(settings.public_url, settings.host, *settings.allowed_hosts)
         await self._open.enter_async_context(serving(public_app(site, hosts), self._sockets))
         return verifier

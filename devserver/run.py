@@ -24,14 +24,12 @@ from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
-from devserver import farewell, variables
+from devserver import farewell, selfcheck, variables
 from devserver.addresses import is_this_machine, served_at
 from devserver.companions import Companions, Loop, Running, dashboard_sockets
 from devserver.descriptor import report
 from devserver.errors import INTERRUPTED, UpmDevError
-from devserver.events import Bus, Event, Notice, Published, Started, Stopped, TargetChanged
+from devserver.events import Bus, Event, Notice, Started, Stopped, TargetChanged
 from devserver.model import Diagnostic, Severity, Target, TargetState
 from devserver.pipeline import Pipeline
 from devserver.port import PublicPort
@@ -41,7 +39,6 @@ from devserver.reading import Variables
 from devserver.redact import Redactor
 from devserver.registrar import ByUri, Limits, Permission, Registrar, Where
 from devserver.renewal import Find, Renewal
-from devserver.selfcheck import check_public_url
 from devserver.settings import Settings
 from devserver.sources import Snapshot, Sources
 from devserver.stale import Stale
@@ -256,7 +253,6 @@ class Serve:
                 watcher="polling" if settings.poll else WATCHER,
             )
         )
-        self._warn_of_exposure()
         running: list[tuple[str, Callable[[], Any]]] = [("pipeline", self._pipeline.run)]
         running += [(f"registrar {each.target.name}", each.run) for each in self._registrars]
         running.append(("public port", self._port.run))
@@ -266,7 +262,8 @@ class Serve:
             renewal = Renewal(self.bus, settings.root, self._registrars, self._renew)
             running.append(("credentials", renewal.run))
         if settings.public_url:
-            running.append(("public URL", self._check_public_url))
+            check = partial(selfcheck.run, settings.public_url, self._kept, self.bus)
+            running.append(("public URL", check))
         if beside is not None:
             running += beside.running()
         return [*running, *self.also]
@@ -338,36 +335,6 @@ class Serve:
         """Keep what a target is told to fetch: at a thousand saves a second 50 are soon over."""
         if isinstance(event, TargetChanged) and event.state is TargetState.REGISTERING:
             self._kept.hold(event.target, event.digest or "")
-
-    def _warn_of_exposure(self) -> None:
-        host = self._settings.host
-        if host is None:
-            return
-        from devserver.web.hosts import names_of
-
-        if not names_of(host) & {"localhost", "127.0.0.1", "::1"}:
-            self.bus.publish(
-                Notice(
-                    severity=Severity.WARNING,
-                    message=f"listening on {host}: others on the network can read the descriptor",
-                    remedy="leave --host out to serve this machine alone",
-                )
-            )
-
-    async def _check_public_url(self) -> None:
-        """Fetch the first good revision through our own public URL, once."""
-        with self.bus.reading() as events:
-            if self._kept.newest is None:
-                async for event in events:
-                    if isinstance(event, Published):
-                        break
-        newest = self._kept.newest
-        if newest is None:
-            return
-        async with aiohttp.ClientSession() as session:
-            notice = await check_public_url(session, self._settings.public_url or "", newest.first)
-        if notice is not None:
-            self.bus.publish(notice)
 
     async def _retire(self) -> tuple[str, ...]:
         """Let every target go at once; what stays installed, as `target: key`."""

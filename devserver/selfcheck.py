@@ -9,12 +9,28 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from devserver.events import Notice
+from devserver.events import Bus, Notice, Published
 from devserver.model import Descriptor, Severity, digest_of
+from devserver.publish import Published as Kept
 
 LIMIT_SECONDS = 10.0
 MOST_BYTES = 16 * 1024 * 1024
 CHUNK = 65536
+
+
+async def run(public_url: str, kept: Kept, bus: Bus) -> None:
+    """Fetch the first good revision through our own *public_url*, once, and say what is wrong."""
+    with bus.reading() as events:
+        if kept.newest is None:
+            async for event in events:
+                if isinstance(event, Published):
+                    break
+    if kept.newest is None:
+        return
+    async with aiohttp.ClientSession() as session:
+        notice = await check_public_url(session, public_url, kept.newest.first)
+    if notice is not None:
+        bus.publish(notice)
 
 
 async def check_public_url(

@@ -231,11 +231,15 @@ async def test_no_host_is_an_unknown_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["LOCALHOST", "127.0.0.1:1", "[::1]:80", "abc.example.org", "a.localhost"]
+    "host",
+    [
+        *("LOCALHOST", "127.0.0.1:1", "[::1]:80", "a.localhost"),
+        *("abc.example.org", "dev_app_1:8000"),
+    ],
 )
 async def test_our_names_are_answered(host: str) -> None:
-    """Loopback names with any port, and the public URL's name."""
-    async with public_port("abc.example.org") as (port, session):
+    """Loopback names with any port, the public URL's name, and one that Docker Compose gives."""
+    async with public_port("abc.example.org", "dev_app_1") as (port, session):
         answer = await session.get(f"{port.url}/_upm-dev/health", headers={"Host": host})
         assert await answer.json() == {"status": "ok", "revision": None}
 
