@@ -87,11 +87,13 @@ class Kind(StrEnum):
 class CallbackSpec:
     """A callback that a descriptor declares: the host POSTs to `path` on `event`.
 
-    `path` is as declared: relative to the descriptor's base URL, with a leading slash.
+    `path` is as declared: relative to the descriptor's base URL, with a leading slash. `signed`:
+    the descriptor asks the host to sign even the first one (upm-protocol.md §7.4).
     """
 
     event: str
     path: str
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

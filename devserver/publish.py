@@ -130,7 +130,8 @@ def routed(path: str) -> str:
     """*path* as the most lenient router reads it.
 
     Express ignores case and a slash at the end, servlets what follows a semicolon, many a server
-    resolves dots and doubled slashes.
+    resolves dots and doubled slashes; some take a backslash for a slash, end at a NUL, or trim.
     """
-    segments = (each.partition(";")[0] for each in unquote(path).casefold().split("/"))
+    written = unquote(path).partition("\0")[0].replace("\\", "/").casefold()
+    segments = (each.partition(";")[0].strip() for each in written.split("/"))
     return "/" + normpath("/".join(("", *segments))).lstrip("/")

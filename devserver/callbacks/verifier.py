@@ -6,6 +6,7 @@ secret that an earlier proved call shared), never from the call itself.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,13 +16,18 @@ from devserver.callbacks import connect, explain, oauth
 from devserver.callbacks.call import Call, Explanation, Finding
 from devserver.callbacks.record import Record
 from devserver.errors import TargetError
-from devserver.model import Verdict
+from devserver.model import CallbackSpec, Verdict
 
 REFETCH = 1.0
 """Seconds between two questions for one target's key: a host that restarted may have a new one, and
 a flood of forged calls must not become a flood of ours."""
 ASK = 5.0
 """Seconds a target may take to tell its key."""
+STRANGE_KEYS = 10
+STRANGE_SECONDS = 10.0
+"""For how many keys that it does not have a target is asked within how many seconds."""
+NONCE_SECONDS = 24 * 3600.0
+"""How long a nonce is remembered: longer than any host lets a token live."""
 
 
 class Identity(Protocol):
@@ -49,6 +55,8 @@ class _Known:
     host: Host
     identity: Identity | None = None
     keys: dict[str, str] = field(default_factory=dict)
+    strange: deque[float] = field(default_factory=lambda: deque(maxlen=STRANGE_KEYS))
+    """When it was asked for a key that it did not have (monotonic)."""
     asked: float = float("-inf")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -83,16 +91,17 @@ class Verifier:
             for known in self._known.values():
                 tasks.create_task(self._ask(known))
 
-    async def verify(self, call: Call, event: str, *, base_url: str) -> Finding:
-        """What is to be held of *call*, which came in for *event* of the app at *base_url*.
+    async def verify(self, call: Call, spec: CallbackSpec, *, base_url: str) -> Finding:
+        """What is to be held of *call*, which came in for *spec* of the app at *base_url*.
 
         A call counts once: the same one again is a replay. Never raises for what the caller sent.
         """
+        event = spec.event
         await asyncio.to_thread(_load)
         if call.header("Authorization").lower().startswith("oauth"):
             target, verdict, reason = await self._oauth(call)
         else:
-            target, verdict, reason = await self._jwt(call, event, base_url)
+            target, verdict, reason = await self._jwt(call, spec, base_url)
         key = call.said("key")
         if verdict is Verdict.GENUINE and target is not None:
             secret = call.said("sharedSecret")
@@ -126,8 +135,7 @@ class Verifier:
 
     def _fresh(self, *nonce: str, grace: float = 0.0) -> bool:
         """Whether *nonce* was not used before; it is from now on (RFC 5849 §3.3)."""
-        window = 2 * oauth.WINDOW
-        return self._record.use("\0".join(nonce), time.time(), window, grace=grace)
+        return self._record.use("\0".join(nonce), time.time(), NONCE_SECONDS, grace=grace)
 
     async def _oauth(self, call: Call) -> _Found:
         signed = oauth.claimed(call)
@@ -154,10 +162,10 @@ class Verifier:
             return _forged(f"the key of {signed.consumer_key} did not sign it")
         return self._nobody(signed.consumer_key)
 
-    async def _jwt(self, call: Call, event: str, base_url: str) -> _Found:
+    async def _jwt(self, call: Call, spec: CallbackSpec, base_url: str) -> _Found:
         token = connect.claimed(call)
         if token is None:
-            return self._unsigned(call, event)
+            return self._unsigned(call, spec)
         if isinstance(token, str):
             return _forged(token)
         tried = False
@@ -178,6 +186,8 @@ class Verifier:
             if not self._fresh(token.raw.rpartition(".")[0], grace=connect.SAME):
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
+        if lacks_secret and spec.signed:
+            return _forged("it is signed with HS256, and the descriptor asks for a signed install")
         if lacks_secret and self._may_be_ours(call):
             return (
                 None,
@@ -212,9 +222,11 @@ class Verifier:
         key = call.said("key")
         return key is None or self._keys is None or key in self._keys()
 
-    def _unsigned(self, call: Call, event: str) -> _Found:
+    def _unsigned(self, call: Call, spec: CallbackSpec) -> _Found:
+        if spec.signed:
+            return _forged("it is not signed, and the descriptor asks for a signed install")
         known = any(self._shared(name, call) for name in self._known)
-        if event != "installed" or known or not self._may_be_ours(call):
+        if spec.event != "installed" or known or not self._may_be_ours(call):
             return _forged("it is not signed")
         return (
             None,
@@ -285,12 +297,19 @@ class Verifier:
     async def _install_key(self, known: _Known, key_id: str) -> str | None:
         """The key that the target itself has under *key_id*; one question to it at a time."""
         async with known.lock:
-            if key_id and key_id not in known.keys:
-                with suppress(TargetError):
-                    found = await known.host.install_key(key_id, limit=ASK)
-                    if found:
-                        known.keys = {**dict(list(known.keys.items())[-9:]), key_id: found}
-            return known.keys.get(key_id)
+            if not key_id or key_id in known.keys:
+                return known.keys.get(key_id)
+            strange, now = known.strange, time.monotonic()
+            if len(strange) == STRANGE_KEYS and now - strange[0] < STRANGE_SECONDS:
+                return None
+            found = None
+            with suppress(TargetError):
+                found = await known.host.install_key(key_id, limit=ASK)
+            if found is None:
+                strange.append(now)
+            else:
+                known.keys = {**dict(list(known.keys.items())[-9:]), key_id: found}
+            return found
 
 
 def _forged(reason: str, signer: str | None = None) -> _Found:

@@ -86,8 +86,10 @@ def _json(document: JsonDocument, body: bytes) -> Descriptor:
     details = {name: value for name, value in root.items() if name != "modules"}
     outside = tuple(_json_facts(details))
     lifecycle = root.get("lifecycle")
+    migrations = root.get("apiMigrations")
+    signed = isinstance(migrations, dict) and migrations.get("signed-install") is True
     hooks = [
-        CallbackSpec(event, lifecycle[event])
+        CallbackSpec(event, lifecycle[event], signed=event == "installed" and signed)
         for event in LIFECYCLE
         if isinstance(lifecycle, dict) and _relative(lifecycle.get(event))
     ]

@@ -22,11 +22,12 @@ def onward(request: web.Request, public_url: str | None) -> CIMultiDict[str]:
     """The request's headers as the app gets them; `X-Forwarded-*` are in our words alone.
 
     A tunnel runs on this machine and knows for whom it asks, so its chain of addresses is
-    continued; what others say of themselves is dropped.
+    continued; what others say of themselves is dropped, with a dash or an underscore: to a CGI or
+    WSGI app they are the same.
     """
     headers = end_to_end(request.headers.items())
     before = headers.getall("X-Forwarded-For", [])
-    for name in [each for each in headers if each.lower().startswith(_OURS)]:
+    for name in [each for each in headers if each.lower().replace("_", "-").startswith(_OURS)]:
         headers.popall(name, None)
     peer = request.remote or "unknown"
     headers["X-Forwarded-For"] = ", ".join([*(before if is_loopback(peer) else ()), peer])

@@ -43,7 +43,7 @@ def receiver(
             headers=request.headers,
             body=body,
         )
-        finding = await verifier.verify(call, spec.event, base_url=base_url)
+        finding = await verifier.verify(call, spec, base_url=base_url)
         headers = onward(request, base_url).items()
         answer, trouble = await _answer(request, headers, body, finding, backend)
         ms = (time.perf_counter() - started) * 1000

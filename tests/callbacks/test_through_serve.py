@@ -150,6 +150,10 @@ async def test_another_way_to_write_a_path(
             "/%69nstalled",
             "/installed%2f",
             "/installed;a=b",
+            "/installed%20",
+            "/installed%00.html",
+            "/x/..%5cinstalled",
+            "/installed%09/",
         ):
             url = URL(our.public + path, encoded=True)
             async with client.post(url, json={"key": "com.acme.hello"}) as answer:

@@ -26,12 +26,13 @@ from devserver.callbacks.qsh import qsh
 from devserver.callbacks.record import Record
 from devserver.callbacks.verifier import Verifier
 from devserver.errors import TargetUnavailable
-from devserver.model import Verdict
+from devserver.model import CallbackSpec, Verdict
 from devserver.upm.answers import Identity
 
 BASE = "http://localhost:8000"
 URL = f"{BASE}/installed?user_key=admin"
 BODY = {"key": "com.example.app", "clientKey": "jira:1", "eventType": "installed"}
+INSTALLED = CallbackSpec("installed", "/installed")
 SECRET = "a-shared-secret-that-is-long-enough-for-hs256"
 
 
@@ -67,6 +68,7 @@ class Host:
     silent: bool = False
     url: str = "http://localhost:2990/jira"
     asked: int = 0
+    asked_for: list[str] = field(default_factory=list)
 
     async def identity(self, *, limit: float | None = None) -> Identity:
         assert limit
@@ -77,6 +79,7 @@ class Host:
 
     async def install_key(self, key_id: str, *, limit: float | None = None) -> str | None:
         assert limit
+        self.asked_for.append(key_id)
         return self.keys.get(key_id)
 
 
@@ -138,9 +141,13 @@ def hs256(secret: str = SECRET, **more: Any) -> Call:
     return with_token(jwt.encode(claims(**{"aud": None, **more}), secret, "HS256"))
 
 
+def spec(event: str) -> CallbackSpec:
+    return CallbackSpec(event, f"/{event}")
+
+
 async def verify(call: Call, *hosts: Host, event: str = "installed") -> Finding:
     named = {f"host{number}": host for number, host in enumerate(hosts or (Host(),))}
-    return await Verifier(named).verify(call, event, base_url=BASE)
+    return await Verifier(named).verify(call, spec(event), base_url=BASE)
 
 
 async def test_a_webhook_of_the_xml_era_is_genuine() -> None:
@@ -169,7 +176,7 @@ async def test_of_copied_hosts_the_one_that_it_names() -> None:
     await verifier.prepare()
     body = {**BODY, "baseUrl": "http://localhost:2991/copy"}
 
-    found = await verifier.verify(oauth(body=body), "installed", base_url=BASE)
+    found = await verifier.verify(oauth(body=body), INSTALLED, base_url=BASE)
 
     assert found.target == "copy"
 
@@ -222,22 +229,33 @@ async def test_a_copy_of_a_webhook_counts_once() -> None:
     """The same nonce again is a replay."""
     verifier = Verifier({"jira": Host()})
     call = oauth()
-    first = await verifier.verify(call, "installed", base_url=BASE)
-    second = await verifier.verify(call, "installed", base_url=BASE)
+    first = await verifier.verify(call, INSTALLED, base_url=BASE)
+    second = await verifier.verify(call, INSTALLED, base_url=BASE)
 
     assert first.verdict is Verdict.GENUINE
     assert second.verdict is Verdict.FORGED
     assert "copy of an earlier call" in (second.reason or "")
 
 
+async def test_a_token_that_lives_long_counts_once_all_the_same() -> None:
+    """What was used is remembered for longer than any host lets a token live."""
+    record = Record()
+    verifier = Verifier({"jira": Host()}, record)
+    call = rs256(exp=int(time.time()) + 7200)
+    token = call.header("Authorization").removeprefix("JWT ")
+    record.use(token.rpartition(".")[0], time.time() - 3600, module.NONCE_SECONDS)
+
+    assert (await verifier.verify(call, INSTALLED, base_url=BASE)).verdict is Verdict.FORGED
+
+
 async def test_a_copy_of_a_token_counts_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two installs within a second are signed alike; later the same token is a replay."""
     verifier = Verifier({"jira": Host()})
     call = rs256()
-    verdicts = [(await verifier.verify(call, "installed", base_url=BASE)).verdict]
-    verdicts.append((await verifier.verify(call, "installed", base_url=BASE)).verdict)
+    verdicts = [(await verifier.verify(call, INSTALLED, base_url=BASE)).verdict]
+    verdicts.append((await verifier.verify(call, INSTALLED, base_url=BASE)).verdict)
     monkeypatch.setattr(connect, "SAME", 0.0)
-    verdicts.append((await verifier.verify(call, "installed", base_url=BASE)).verdict)
+    verdicts.append((await verifier.verify(call, INSTALLED, base_url=BASE)).verdict)
 
     assert verdicts == [Verdict.GENUINE, Verdict.GENUINE, Verdict.FORGED]
 
@@ -255,7 +273,7 @@ async def test_another_spelling_of_a_token_is_the_same_one(
         call, headers={"Authorization": token[:-1] + letters[letters.index(token[-1]) ^ 1]}
     )
     verdicts = [
-        (await verifier.verify(each, "installed", base_url=BASE)).verdict for each in (call, other)
+        (await verifier.verify(each, INSTALLED, base_url=BASE)).verdict for each in (call, other)
     ]
 
     assert verdicts == [Verdict.GENUINE, Verdict.FORGED]
@@ -274,14 +292,14 @@ async def test_a_restarted_host_has_a_new_key(monkeypatch: pytest.MonkeyPatch) -
     host = Host()
     verifier = Verifier({"jira": host})
     monkeypatch.setattr(module, "REFETCH", 60.0)
-    await verifier.verify(oauth(), "installed", base_url=BASE)
+    await verifier.verify(oauth(), INSTALLED, base_url=BASE)
     for _ in range(20):
-        await verifier.verify(oauth(key=1), "installed", base_url=BASE)
+        await verifier.verify(oauth(key=1), INSTALLED, base_url=BASE)
     assert host.asked == 1
 
     host.signs_with = 1
     monkeypatch.setattr(module, "REFETCH", 0.0)
-    found = await verifier.verify(oauth(key=1), "installed", base_url=BASE)
+    found = await verifier.verify(oauth(key=1), INSTALLED, base_url=BASE)
 
     assert found.verdict is Verdict.GENUINE
 
@@ -346,9 +364,9 @@ async def test_forged_tokens(call: Call, says: str) -> None:
 async def test_a_public_key_is_no_shared_secret() -> None:
     """Algorithm confusion: a token "signed" with what everybody can read is not genuine."""
     verifier = Verifier({"jira": Host()})
-    await verifier.verify(rs256(body={"sharedSecret": SECRET}), "installed", base_url=BASE)
+    await verifier.verify(rs256(body={"sharedSecret": SECRET}), INSTALLED, base_url=BASE)
 
-    found = await verifier.verify(confused(), "installed", base_url=BASE)
+    found = await verifier.verify(confused(), INSTALLED, base_url=BASE)
 
     assert found.verdict is Verdict.FORGED
 
@@ -357,11 +375,11 @@ async def test_the_previous_secret_signs_the_next_install() -> None:
     """HS256 with what an earlier, proved install shared; its new secret counts from then on."""
     verifier = Verifier({"jira": Host()})
     shared = rs256(body={"sharedSecret": SECRET})
-    assert (await verifier.verify(shared, "installed", base_url=BASE)).verdict is Verdict.GENUINE
+    assert (await verifier.verify(shared, INSTALLED, base_url=BASE)).verdict is Verdict.GENUINE
 
-    again = await verifier.verify(hs256(), "installed", base_url=BASE)
+    again = await verifier.verify(hs256(), INSTALLED, base_url=BASE)
     wrong = await verifier.verify(
-        hs256("another-one-of-the-same-length-1234567"), "enabled", base_url=BASE
+        hs256("another-one-of-the-same-length-1234567"), spec("enabled"), base_url=BASE
     )
 
     assert again.verdict is Verdict.GENUINE
@@ -378,9 +396,9 @@ async def test_the_first_unsigned_install_proves_nothing() -> None:
     bare = Call(method="POST", url=URL, headers={}, body=json.dumps(BODY).encode())
     verifier = Verifier({"jira": Host()})
 
-    first = await verifier.verify(bare, "installed", base_url=BASE)
-    await verifier.verify(rs256(body={"sharedSecret": SECRET}), "installed", base_url=BASE)
-    later = await verifier.verify(bare, "installed", base_url=BASE)
+    first = await verifier.verify(bare, INSTALLED, base_url=BASE)
+    await verifier.verify(rs256(body={"sharedSecret": SECRET}), INSTALLED, base_url=BASE)
+    later = await verifier.verify(bare, INSTALLED, base_url=BASE)
 
     assert first.verdict is Verdict.UNVERIFIABLE
     assert later.verdict is Verdict.FORGED
@@ -391,10 +409,10 @@ async def test_a_secret_of_an_unproved_call_is_not_learnt() -> None:
     verifier = Verifier({"jira": Host()})
     body = json.dumps({**BODY, "sharedSecret": SECRET}).encode()
     bare = Call(method="POST", url=URL, headers={}, body=body)
-    await verifier.verify(bare, "installed", base_url=BASE)
+    await verifier.verify(bare, INSTALLED, base_url=BASE)
 
     assert (
-        await verifier.verify(hs256(), "enabled", base_url=BASE)
+        await verifier.verify(hs256(), spec("enabled"), base_url=BASE)
     ).verdict is Verdict.UNVERIFIABLE
 
 
@@ -404,18 +422,18 @@ async def test_what_cannot_be_judged_is_for_an_app_of_ours() -> None:
     bare = Call(method="POST", url=URL, headers={}, body=json.dumps(BODY).encode())
 
     for call, event in ((bare, "installed"), (hs256(), "enabled")):
-        assert (await verifier.verify(call, event, base_url=BASE)).verdict is Verdict.FORGED
+        assert (await verifier.verify(call, spec(event), base_url=BASE)).verdict is Verdict.FORGED
 
 
 async def test_a_webhook_need_not_say_which_app_it_is_for() -> None:
     """Those of Connect do not; the secret that was shared for the app that we serve proves them."""
     verifier = Verifier({"jira": Host()}, keys=lambda: {BODY["key"]})
-    await verifier.verify(rs256(body={"sharedSecret": SECRET}), "installed", base_url=BASE)
+    await verifier.verify(rs256(body={"sharedSecret": SECRET}), INSTALLED, base_url=BASE)
     silent = json.dumps({"issue": {}}).encode()
     forged = hs256("another-one-of-the-same-length-1234567")
 
-    genuine = await verifier.verify(replace(hs256(), body=silent), "created", base_url=BASE)
-    wrong = await verifier.verify(replace(forged, body=silent), "created", base_url=BASE)
+    genuine = await verifier.verify(replace(hs256(), body=silent), spec("created"), base_url=BASE)
+    wrong = await verifier.verify(replace(forged, body=silent), spec("created"), base_url=BASE)
 
     assert genuine.verdict is Verdict.GENUINE
     assert wrong.verdict is Verdict.FORGED
@@ -427,7 +445,7 @@ async def test_preparing_asks_for_the_keys() -> None:
     verifier = Verifier(hosts)
 
     await verifier.prepare()
-    found = await verifier.verify(oauth(), "installed", base_url=BASE)
+    found = await verifier.verify(oauth(), INSTALLED, base_url=BASE)
 
     assert found.verdict is Verdict.GENUINE
     assert hosts["jira"].asked == 1
@@ -464,5 +482,32 @@ async def test_of_hosts_that_sign_alike_one_without_a_secret_is_enough(url: str)
     verifier = Verifier(hosts, record)
     await verifier.prepare()
     token = jwt.encode(claims(aud=None), "another-secret-that-is-long-enough-too", "HS256")
-    finding = await verifier.verify(with_token(token, baseUrl=url), "enabled", base_url=BASE)
+    finding = await verifier.verify(with_token(token, baseUrl=url), spec("enabled"), base_url=BASE)
     assert finding.verdict is Verdict.UNVERIFIABLE
+
+
+@pytest.mark.parametrize("call", [with_token(""), hs256()], ids=["bare", "HS256"])
+async def test_a_descriptor_may_ask_for_a_signed_install(call: Call) -> None:
+    """Then not even the first call may come as from hosts that do not sign it."""
+    asked = replace(INSTALLED, signed=True)
+    verifier = Verifier({"jira": Host()})
+
+    assert (await verifier.verify(call, INSTALLED, base_url=BASE)).verdict is Verdict.UNVERIFIABLE
+    assert (await verifier.verify(call, asked, base_url=BASE)).verdict is Verdict.FORGED
+    assert (await verifier.verify(rs256(), asked, base_url=BASE)).verdict is Verdict.GENUINE
+
+
+async def test_a_flood_of_strange_keys_is_no_flood_of_questions() -> None:
+    """Whoever makes up names of keys has a target asked for ten of them, and no more."""
+    host = Host(keys={"k1": public_pem(private_key(1))})
+    verifier = Verifier({"jira": host})
+    known = rs256(key=1, kid="k1")
+    assert (await verifier.verify(known, INSTALLED, base_url=BASE)).verdict is Verdict.GENUINE
+    for number in range(30):
+        strange = rs256(key=2, kid=f"made-up-{number}")
+        found = await verifier.verify(strange, INSTALLED, base_url=BASE)
+        assert found.verdict is Verdict.FORGED
+
+    assert len(host.asked_for) == 1 + module.STRANGE_KEYS
+    again = rs256(key=1, kid="k1", jti="another")
+    assert (await verifier.verify(again, INSTALLED, base_url=BASE)).verdict is Verdict.GENUINE

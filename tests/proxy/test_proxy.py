@@ -60,6 +60,7 @@ async def test_what_belongs_to_a_connection_stays(
             "X-Forwarded-For": "203.0.113.9",
             "X-Forwarded-Host": "evil.example",
             "X-Forwarded-Prefix": "/evil",
+            "X_Forwarded_Host": "evil.example",
             "X-Forwarded-Port": "666",
             "Forwarded": "host=evil.example",
         },

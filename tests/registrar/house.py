@@ -164,7 +164,7 @@ async def house(
                 headers=request.headers,
                 body=body,
             )
-            found = await verifier[0].verify(call, spec.event, base_url=made.url)
+            found = await verifier[0].verify(call, spec, base_url=made.url)
             bus.publish(
                 CallbackReceived(
                     target=found.target,
