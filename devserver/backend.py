@@ -52,6 +52,10 @@ class BackendUnavailable(UpmDevError):
         self.status = status
 
 
+class BackendAway(BackendUnavailable):
+    """Nothing answers at its address: it does not run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the app answered, read to its end."""
@@ -144,10 +148,8 @@ class Backend:
                 why = f"the app at {self.url} broke off its answer ({type(error).__name__})"
                 return BackendUnavailable(why, remedy=_LOOK)
         if self.command is None:
-            return BackendUnavailable(
-                why, remedy="start the app, or set [app] command and upm-dev does"
-            )
-        return BackendUnavailable(why, remedy=f"this has to run: {self.command}")
+            return BackendAway(why, remedy="start the app, or set [app] command and upm-dev does")
+        return BackendAway(why, remedy=f"this has to run: {self.command}")
 
     async def send(
         self, method: str, raw_path: str, headers: Iterable[tuple[str, str]], body: bytes

@@ -112,7 +112,7 @@ class View:
             case AppOutput():
                 return self._output(event)
             case Probed():
-                return [] if self.quiet else self._warnings(event.time, event.diagnostics)
+                return self._probed(event, before)
             case HostLogged():
                 return self._log(event)
             case Paused():
@@ -160,7 +160,9 @@ class View:
                 lines += self._warnings(event.time, others)
         return lines
 
-    def _warnings(self, time: datetime, found: Sequence[Diagnostic]) -> list[str]:
+    def _warnings(
+        self, time: datetime, found: Sequence[Diagnostic], rest: str = "upm-dev validate"
+    ) -> list[str]:
         lines = [
             self._line(
                 time,
@@ -170,9 +172,18 @@ class View:
             for each in found[:NAMED]
         ]
         if len(found) > NAMED:
-            more = f"and {len(found) - NAMED} more: upm-dev validate shows them all"
+            more = f"and {len(found) - NAMED} more: {rest} shows them all"
             lines.append(self._line(time, self._dim(more)))
         return lines
+
+    def _probed(self, event: Probed, before: State) -> list[str]:
+        if self.quiet:
+            return []
+        if event.diagnostics:
+            return self._warnings(event.time, event.diagnostics, "the dashboard")
+        if before.probed is None or not before.probed.diagnostics:
+            return []
+        return [self._line(event.time, f"app  answers at every page of {event.revision} now")]
 
     def _withheld(self, event: Withheld, before: State) -> list[str]:
         serving = f"still serving {event.serving}" if event.serving else "nothing to serve yet"
