@@ -13,6 +13,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Awaitable, Callable, MutableSet
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,10 @@ BODY_LIMIT = 10 * 1024 * 1024
 """Bytes of a callback: larger ones are answered 413."""
 BODY_SECONDS = 30.0
 """How long a callback's body may take to come."""
+SMALL = 64 * 1024
+"""Bytes of a callback that takes no place among the `LARGE_AT_ONCE`: hosts' own take one KB."""
+LARGE_AT_ONCE = 8
+"""Larger callbacks that are held in memory at once: anybody may send some. Others wait unread."""
 _REMOTE = "remote_plugin_"
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
@@ -66,6 +71,7 @@ class Site:
     proxy: "Proxy | None" = None
     tell: Tell = lambda _: None
     artifacts: Artifacts = field(default_factory=Artifacts)
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
 
 
 SITE = web.AppKey("SITE", Site)
@@ -207,12 +213,16 @@ async def callback(
     request: web.Request, site: Site, specs: tuple[CallbackSpec, ...]
 ) -> web.Response:
     """What the host is answered; a caller that does not get on with its body is cut."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
-    except TimeoutError:
-        return _text(408, "the body did not come in time\n", Connection="close")
-    received = await site.receive(request, _meant(specs, body), body)
+    length = request.content_length
+    async with AsyncExitStack() as held:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                if request.can_read_body and (length is None or length > SMALL):
+                    await held.enter_async_context(site.large)
+                body = await request.read()
+        except TimeoutError:
+            return _text(408, "the body did not come in time\n", Connection="close")
+        received = await site.receive(request, _meant(specs, body), body)
     if not received.headers and not received.body:
         return _text(received.status, received.text)
     headers = end_to_end(received.headers)

@@ -17,7 +17,7 @@ from devserver.model import CallbackSpec, Descriptor, Kind, Revision
 from devserver.publish import Published
 from devserver.web import listen, public
 from devserver.web.listen import open_sockets, serving
-from devserver.web.public import BODY_LIMIT, Received, Site, public_app
+from devserver.web.public import BODY_LIMIT, LARGE_AT_ONCE, SMALL, Received, Site, public_app
 
 PACKED = gzip.compress(b"so it is" * 50, mtime=0)
 
@@ -168,6 +168,28 @@ async def test_a_body_that_does_not_come_is_cut(monkeypatch: pytest.MonkeyPatch)
     assert not port.received
 
 
+async def test_large_bodies_wait_for_one_another() -> None:
+    """What strangers may have us hold is bounded; calls of a host's size go by them."""
+    size = SMALL + 1
+    head = b"POST /installed HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += b"Content-Length: %d\r\n\r\n"
+    async with public_port() as (port, session):
+        port.published.add(Revision(1, {"jira": descriptor("<a/>")}))
+        slow = [await opened(port, head % size + b"x") for _ in range(LARGE_AT_ONCE)]
+        await (await session.get(f"{port.url}/_upm-dev/health")).read()
+        reader, late = await opened(port, head % size + b"y" * size)
+        assert (await sent(port, head % 2 + b"{}")).startswith(b"HTTP/1.1 204 ")
+        assert [body for _, body in port.received] == [b"{}"]
+
+        slow[0][1].write(b"x" * SMALL)
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"HTTP/1.1 204 ")
+        for _, writer in (*slow, (reader, late)):
+            writer.close()
+
+    assert [body[:1] for _, body in port.received] == [b"{", b"x", b"y"]
+
+
 async def test_a_head_that_does_not_come_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither does a connection that says nothing, or its headers letter by letter, stay open."""
     monkeypatch.setattr(listen, "HEAD_SECONDS", 0.2)
@@ -182,10 +204,16 @@ async def endless() -> AsyncIterator[bytes]:
         yield b"x" * 65536
 
 
-async def sent(port: Port, request: bytes, *, until: bytes | None = None) -> bytes:
-    """The bytes that come back for these bytes: all, or those until *until* is among them."""
+async def opened(port: Port, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which these bytes are sent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(port.url.rpartition(":")[2]))
     writer.write(request)
+    return reader, writer
+
+
+async def sent(port: Port, request: bytes, *, until: bytes | None = None) -> bytes:
+    """The bytes that come back for these bytes: all, or those until *until* is among them."""
+    reader, writer = await opened(port, request)
     async with asyncio.timeout(5):
         answer = await (reader.read() if until is None else reader.readuntil(until))
     writer.close()
