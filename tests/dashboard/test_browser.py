@@ -51,6 +51,28 @@ async def test_a_morning_of_edits(tmp_path: Path, context: "BrowserContext") -> 
         assert errors == []
 
 
+async def test_a_narrow_page_shows_the_caret(tmp_path: Path, context: "BrowserContext") -> None:
+    """A long line is scrolled to what is wrong in it, in the overlay and on the page."""
+    async with house(tmp_path) as home:
+        page = await opened(context, home.dashboard, [])
+        await page.set_viewport_size({"width": 360, "height": 800})
+        await live(page)
+        text = home.project.template_with("2.0")
+        home.project.save(text.replace("<vendor", "<vendor " + "x" * 70 + '="{{ nmae }}"'))
+        for place in ("#overlay", "#diagnostics"):
+            caret = page.locator(f"{place} .caret i")
+            await caret.wait_for()
+            code, mark = (
+                await page.locator(f"{place} .code").bounding_box(),
+                await caret.bounding_box(),
+            )
+            assert code is not None
+            assert mark is not None
+            assert code["x"] < mark["x"] < code["x"] + code["width"]
+            if place == "#overlay":
+                await page.keyboard.press("Escape")
+
+
 async def test_the_app_has_the_overlay(tmp_path: Path, context: "BrowserContext") -> None:
     """Its own pages show it through the proxy, cannot read it, and load again with the app;
     so does the one that stands in for a page while the app is broken.

@@ -158,6 +158,18 @@ async def test_forget_and_restart(tmp_path: Path, context: "BrowserContext") -> 
         await home.process.seen("app", state="ready")
 
 
+async def test_the_page_inside_the_host(tmp_path: Path, context: "BrowserContext") -> None:
+    """A target's row leads to what users see: the app's page in the host's frame, signed."""
+    async with house(tmp_path) as home:
+        page = await at(context, home)
+        await page.locator("#targets").get_by_role("link", name="Hello").click()
+        await page.get_by_label("Username").fill("admin")
+        await page.get_by_label("Password").fill("admin")
+        await page.get_by_role("button", name="Log in").click()
+        shown = page.frame_locator('iframe[title="Hello"]')
+        await shown.get_by_role("heading", name="PAGE").wait_for()
+
+
 async def test_the_probe_warns_at_the_line(tmp_path: Path, context: "BrowserContext") -> None:
     """A page that the app does not have is a warning where the descriptor names it."""
     app = APP.replace("/{p:.*}", "/installed")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from devserver.traffic import Way
 from devserver.web.dashboard import inspector, show
 from devserver.web.dashboard.desk import ONLY, VIEWS, Desk, Look
 from devserver.web.dashboard.export import curl
+from devserver.web.dashboard.hostpages import HostPage, host_pages
 from devserver.web.dashboard.standing import address, standing, steps, tint, title
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ FRAMES = 30
 LAID = 3
 """Those that are laid over the page."""
 RECENT = 8
+PAGES_ON = 6
+"""Pages of the app that a target's row leads to."""
 OUTPUT = 300
 
 
@@ -150,6 +154,7 @@ def _targets(desk: Desk, _: Look) -> dict[str, Any]:
                 "steps": steps(each),
                 "tint": tint(each.state.value),
                 "page": f"{each.url}/plugins/servlet/upm",
+                "pages": _pages_on(each, desk),
                 "gone": each.state is TargetState.UNREGISTERED,
                 "asks": each.last is not None and each.last.code in AGREEABLE,
                 "logged": _logged(desk, each),
@@ -158,6 +163,16 @@ def _targets(desk: Desk, _: Look) -> dict[str, Any]:
             if each.url
         ]
     }
+
+
+def _pages_on(target: TargetView, desk: Desk) -> tuple[HostPage, ...]:
+    """What of the newest descriptor can be looked at there, once it or an earlier one is there."""
+    newest = desk.published.newest
+    there = target.confirmed or any(each.state is TargetState.INSTALLED for each in target.path)
+    if newest is None or not there or target.state is TargetState.UNREGISTERED:
+        return ()
+    descriptor = newest.descriptors.get(target.name, newest.first)
+    return tuple(islice(host_pages(descriptor, target.url), PAGES_ON))
 
 
 def _logged(desk: Desk, target: TargetView) -> str:

@@ -60,7 +60,17 @@
     become(panel, fresh);
     for (const each of followed) each.scrollTop = each.scrollHeight;
     if (name === "overlay") overlay(digest);
+    aim(panel);
     if (name === "status") said.textContent = panel.textContent.replace(/\s+/g, " ").trim();
+  }
+
+  // A caret that is out of sight, on a narrow page, shows nothing: scrolls to it.
+  function aim(within) {
+    for (const caret of within.querySelectorAll(".caret i")) {
+      const code = caret.closest(".code");
+      const over = caret.getBoundingClientRect().right - code.getBoundingClientRect().right;
+      if (over > 0) code.scrollLeft += over + code.clientWidth / 2;
+    }
   }
 
   function overlay(digest) {
@@ -135,5 +145,6 @@
   });
   for (const each of document.querySelectorAll("[data-follow]")) each.scrollTop = each.scrollHeight;
   overlay(document.getElementById("overlay").dataset.digest);
+  aim(document);
   connect();
 })();
