@@ -25,6 +25,8 @@ COMMAND_SECONDS = 60.0
 """How long a password-command may take: it may ask for a passphrase itself."""
 
 DEFAULT_USER = "admin"
+DEFAULT_PASSWORD = "admin"
+"""The SDK's own, on this machine alone."""
 
 Prompt = Callable[[str], str]
 """Asks the user for a secret without showing it."""
@@ -85,9 +87,15 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What a `Redactor` has to know; the SDK's default is no secret."""
-        is_none = not self.secret or self.source == _DEFAULT
-        return () if is_none else (self.secret, self.header().partition(" ")[2])
+        """What a `Redactor` has to know.
+
+        The SDK's default is no secret, wherever it was found: to mask it would mask the user's
+        name everywhere.
+        """
+        default = (self.user, self.secret) == (DEFAULT_USER, DEFAULT_PASSWORD)
+        if not self.secret or (default and is_this_machine(self.origin)):
+            return ()
+        return self.secret, self.header().partition(" ")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +146,7 @@ def find(
     for user, secret, source in _places(target, settings, trusted):
         return Credentials(origin=here, user=user, secret=secret, source=source)
     if is_this_machine(target.url) and target.user in (None, DEFAULT_USER):
-        return Credentials(origin=here, user=DEFAULT_USER, secret="admin", source=_DEFAULT)
+        return Credentials(origin=here, user=DEFAULT_USER, secret=DEFAULT_PASSWORD, source=_DEFAULT)
     if prompt is not None:
         return ask(target, prompt)
     raise CredentialsRejected(

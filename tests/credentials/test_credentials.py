@@ -52,6 +52,14 @@ def test_a_target_on_this_machine_has_the_sdks_default(tmp_path: Path) -> None:
     assert found.secrets == ()
 
 
+def test_the_default_is_no_secret_where_it_is_written_down_either(tmp_path: Path) -> None:
+    """Masking it would take the user's name out of every sentence; elsewhere it is one."""
+    given = {"UPM_DEV_PASSWORD": "admin"}
+
+    assert of(settings(tmp_path, given, LOCAL)).secrets == ()
+    assert of(settings(tmp_path, given, REMOTE)).secrets == ("admin", "YWRtaW46YWRtaW4=")
+
+
 def test_another_user_has_no_default(tmp_path: Path) -> None:
     """Nor has a target on another machine: the message names what to set."""
     assert refused(settings(tmp_path, {"UPM_DEV_USER": "bob"}, LOCAL)).code == "CREDENTIALS-MISSING"
