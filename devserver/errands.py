@@ -21,6 +21,9 @@ from devserver.registrar import Registrar
 from devserver.traffic import Exchange, Traffic, Way, message
 from devserver.upm.client import Upm
 
+AT_ONCE = 16
+"""Errands under way; further ones wait."""
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -51,11 +54,16 @@ class Errands:
         self._restart = restart
         self._sources = sources
         self._quit = quit
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, asked: "asyncio.Queue[Command]") -> None:
-        """Do what is *asked*, one after the other, for ever."""
-        while True:
-            await self._done(await asked.get())
+        """Do what is *asked*, for ever; what waits for an app or a target holds nothing up."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                command = await asked.get()
+                await self._room.acquire()
+                task = tasks.create_task(self._done(command), name=type(command).__name__)
+                task.add_done_callback(lambda _: self._room.release())
 
     async def _done(self, command: Command) -> None:  # noqa: C901 - a case a command
         match command:

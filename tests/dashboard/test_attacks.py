@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from dashboard.house import House, house
+from dashboard.house import APP, House, house
 from yarl import URL
 
 from devserver.simulator import Fault
@@ -330,6 +330,22 @@ async def test_the_app_decides(home: House, client: aiohttp.ClientSession) -> No
     forged = await home.process.seen("callback", verdict="forged")
     assert forged["status"] == 401
     assert before == len(home.process.of("callback", verdict="genuine", status=200))
+
+
+async def test_an_app_that_hangs_holds_nothing_up(
+    tmp_path: Path, client: aiohttp.ClientSession
+) -> None:
+    """It may stand in a debugger: what is asked for meanwhile is done at once."""
+    app = APP.replace("    body = await request.read()\n", "    await asyncio.sleep(60)\n").replace(
+        "import os\n", "import asyncio, os\n"
+    )
+    async with house(tmp_path, app=app, state="registering") as home:
+        async with client.post(f"{home.public}/installed", json={"key": "com.acme.hello"}):
+            pass
+        for _ in range(3):
+            assert await asked(home, client, "replay", {"item": "c1"}) == 303
+        assert await asked(home, client, "pause", {"paused": "yes"}) == 303
+        await home.process.seen("paused", paused=True, within=5)
 
 
 async def test_replay(home: House, client: aiohttp.ClientSession) -> None:
