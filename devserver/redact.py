@@ -28,65 +28,71 @@ SECRET_HEADERS = frozenset(
 )
 
 
-@cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """What secrets look like, and what to put in their place; compiled when first needed: 5 ms."""
-    return (
-        # Cookie: a=b; c=d  (to the end of the line: any of them may be a session)
-        (re.compile(r"(?i)\b((?:set-)?cookie['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+"), rf"\1{MASK}"),
-        # Authorization: OAuth oauth_token="x", oauth_signature="y": quotes are part of it
-        (
-            re.compile(
-                r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?(?:oauth|digest)\s)[^\r\n']+"
-            ),
-            rf"\1{MASK}",
-        ),
-        # Authorization: Basic YWRtaW46YWRtaW4=
-        (
-            re.compile(
-                r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?"
-                r"(?:(?:basic|bearer|jwt|negotiate)\s+)?)(?!\s*(?:oauth|digest)\s)[^\r\n'\"]+"
-            ),
-            rf"\1{MASK}",
-        ),
-        # Basic YWRtaW46YWRtaW4=, wherever it stands
-        (
-            re.compile(r"(?i)\b(basic|bearer|jwt)(\s+)(?=\S*[\d=._])[A-Za-z0-9+/=._~-]{8,}"),
-            rf"\1\2{MASK}",
-        ),
-        # a JSON web token by its shape
-        (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
-        # http://user:pass@host; a port is no password, nor is the word in our own advice
-        (
-            re.compile(
-                r"(://[^/\s:@\"'<>]{0,256}:)(?!PASSWORD@|\d+(?:[/?#\s]|$))[^\s@\"'<>]{1,256}@"
-            ),
-            rf"\1{MASK}@",
-        ),
-        (re.compile(r"(://)[^/\s:@\"'<>?#]{1,256}@"), rf"\1{MASK}@"),
-        # "sharedSecret": "x", password = 'x'
-        (
-            re.compile(
-                rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])"
-                r"((?:(?!\2)[^\\\r\n]|\\.){1,4096})(?=\2)"
-            ),
-            rf"\1\2{MASK}",
-        ),
-        # ?jwt=x&token=y
-        (
-            re.compile(rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\s*=)\s*(?![\"'\\*])[^\s&\"'<>;,)}}\]]+"),
-            rf"\1{MASK}",
-        ),
-        # password: x, on a line of its own; "invalid token: expired" is a reason, not a secret
-        (re.compile(rf"(?im)^([ \t>-]*{_SECRET_NAME}:[ \t]+)(?![\"'*])\S+"), rf"\1{MASK}"),
-        (re.compile(r"(?i)\b((?:upm|atl|xsrf)-token:[ \t]*)(?!\*)[^\s\"',;]+"), rf"\1{MASK}"),
-        (
-            re.compile(
-                r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(?:-----END \1PRIVATE KEY-----|\Z)", re.S
-            ),
-            MASK,
-        ),
-    )
+_NAMED = (
+    *("secret", "passw", "passphrase", "pwd", "token", "jwt", "jsessionid"),
+    *("api", "access", "private"),
+)
+"""One of these is in whatever `_SECRET_NAME` fits."""
+
+_LOOKS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    # Cookie: a=b; c=d  (to the end of the line: any of them may be a session)
+    (("cookie",), r"(?i)\b((?:set-)?cookie['\"]?\s*[:=]\s*['\"]?)[^\r\n'\"]+", rf"\1{MASK}"),
+    # Authorization: OAuth oauth_token="x", oauth_signature="y": quotes are part of it
+    (
+        ("authorization",),
+        r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?(?:oauth|digest)\s)[^\r\n']+",
+        rf"\1{MASK}",
+    ),
+    # Authorization: Basic YWRtaW46YWRtaW4=
+    (
+        ("authorization",),
+        r"(?i)\b((?:proxy-)?authorization['\"]?\s*[:=]\s*['\"]?"
+        r"(?:(?:basic|bearer|jwt|negotiate)\s+)?)(?!\s*(?:oauth|digest)\s)[^\r\n'\"]+",
+        rf"\1{MASK}",
+    ),
+    # Basic YWRtaW46YWRtaW4=, wherever it stands
+    (
+        ("basic", "bearer", "jwt"),
+        r"(?i)\b(basic|bearer|jwt)(\s+)(?=\S*[\d=._])[A-Za-z0-9+/=._~-]{8,}",
+        rf"\1\2{MASK}",
+    ),
+    # a JSON web token by its shape
+    (("eyj",), r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*", MASK),
+    # http://user:pass@host; a port is no password, nor is the word in our own advice
+    (
+        ("://",),
+        r"(://[^/\s:@\"'<>]{0,256}:)(?!PASSWORD@|\d+(?:[/?#\s]|$))[^\s@\"'<>]{1,256}@",
+        rf"\1{MASK}@",
+    ),
+    (("://",), r"(://)[^/\s:@\"'<>?#]{1,256}@", rf"\1{MASK}@"),
+    # "sharedSecret": "x", password = 'x'
+    (
+        _NAMED,
+        rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])"
+        r"((?:(?!\2)[^\\\r\n]|\\.){1,4096})(?=\2)",
+        rf"\1\2{MASK}",
+    ),
+    # ?jwt=x&token=y
+    (
+        _NAMED,
+        rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\s*=)\s*(?![\"'\\*])[^\s&\"'<>;,)}}\]]+",
+        rf"\1{MASK}",
+    ),
+    # password: x, on a line of its own; "invalid token: expired" is a reason, not a secret
+    (_NAMED, rf"(?im)^([ \t>-]*{_SECRET_NAME}:[ \t]+)(?![\"'*])\S+", rf"\1{MASK}"),
+    (("-token",), r"(?i)\b((?:upm|atl|xsrf)-token:[ \t]*)(?!\*)[^\s\"',;]+", rf"\1{MASK}"),
+    (
+        ("private key",),
+        r"(?s)-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(?:-----END \1PRIVATE KEY-----|\Z)",
+        MASK,
+    ),
+)
+"""What secrets look like, and what to put in their place.
+
+Before each pattern stands, in lower case, what is in every text that it fits: to look for that
+takes a hundredth of the time, and hardly anything that is shown has it.
+"""
+_MARKS = frozenset(mark for marks, *_ in _LOOKS for mark in marks)
 
 
 def text(value: str, secrets: Iterable[str] = ()) -> str:
@@ -94,11 +100,11 @@ def text(value: str, secrets: Iterable[str] = ()) -> str:
     known = _known(tuple(sorted(set(secrets))))
     if known is not None:
         value = known.sub(MASK, value)
-    # Every pattern has one of these in it; digests, keys and words, most of what comes, have none.
-    if not any(mark in value for mark in (" ", "\t", "\n", "=", ":", "eyJ")):
-        return value
-    for pattern, replacement in _patterns():
-        value = pattern.sub(replacement, value)
+    lower = value.casefold()
+    if any(mark in lower for mark in _MARKS):
+        for marks, pattern, replacement in _LOOKS:
+            if any(mark in lower for mark in marks):
+                value = re.sub(pattern, replacement, value)
     return value
 
 

@@ -1,6 +1,7 @@
 """Redaction: whatever leaves the process has no secret in it."""
 
 import json
+import re
 from base64 import b64encode
 from html import escape
 from urllib.parse import quote, quote_plus
@@ -172,6 +173,32 @@ def test_any_secret_anywhere(secret: str, before: str, after: str) -> None:
     shown = redact.text(f"{before} {secret} {after}", [secret])
 
     assert secret not in shown
+
+
+PIECES = [
+    *(
+        "Cookie",
+        "set-cookie",
+        "Authorization",
+        "Proxy-Authorization",
+        "OAuth ",
+        "Digest ",
+        "Basic ",
+    ),
+    *("bearer ", "JWT ", "eyJhbGciOi.eyJpc3M.x", "://", "user:pass@", "@", "shared-secret"),
+    *("SharedSecret", "clientSecret", "secretKey", "passwd", "password", "passphrase", "pwd"),
+    *("apiKey", "access_key", "private-key", "access_token", "upm-token", "xsrf-token", "jwt"),
+    *("os_password", "JSESSIONID", "-----BEGIN RSA PRIVATE KEY-----", "=", ":", ": ", '"', "'"),
+    *("\\", "\n", " ", "a1b2c3d4e5", "Zm9vOmJhcg=="),
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_what_is_looked_for_first_hides_no_secret(text: str) -> None:
+    """Whatever a pattern fits has one of its marks in it."""
+    for marks, pattern, _ in redact._LOOKS:
+        if re.search(pattern, text):
+            assert any(mark in text.casefold() for mark in marks)
 
 
 @given(st.text(alphabet="password=:'\"\\ eyJ.@/httpBasic-\n&", max_size=80))

@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from processes import Process, environment, upm_dev
 from projects import Project
 
 from devserver.simulator import SimulatedHost, simulated_host
+from devserver.simulator.users import DEFAULT_USERS, User
 
 APP = """\
 import os
@@ -62,6 +63,7 @@ async def house(
     state: str = "confirmed",
     before: "Before | None" = None,
     env: Mapping[str, str] | None = None,
+    users: Iterable[User] = DEFAULT_USERS,
 ) -> AsyncIterator[House]:
     """Serve until r1 is in *state*; *before* has the project and the host as they are then."""
     project = Project(root / "hello")
@@ -70,7 +72,7 @@ async def house(
     settings = project.settings.read_text(encoding="utf-8")
     command = f'backend = "http://127.0.0.1:{port}"\ncommand = "python app.py"\n'
     project.settings.write_text(settings.replace("[app]\n", "[app]\n" + command), encoding="utf-8")
-    async with simulated_host(port=0, install_time=0) as host:
+    async with simulated_host(port=0, install_time=0, users=users) as host:
         given = ("--target", host.url, "--trust", "--json", "--port", "0", *arguments)
         if before is not None:
             await before(project, host)

@@ -14,9 +14,11 @@ from dashboard.house import APP, House, house
 from yarl import URL
 
 from devserver.simulator import Fault
+from devserver.simulator.users import Role, User
 
 XSS = "<img src=x onerror=alert(1)>\"'</script><script>alert(1)</script>{{7*7}}"
-LOGIN = base64.b64encode(b"admin:admin").decode()
+PASSWORD = "n0t-the-default"
+LOGIN = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -106,8 +108,9 @@ async def test_what_a_target_says_in_a_notice(
     """What it repeats of our password is hidden on its way to the page, and its tags are text."""
     says = json.dumps({"errorMessage": f"{LOGIN} {XSS}"})
     broken = Fault(kind="status", stage="other", match="^PUT", status=500, body=says)
-    env = {"UPM_DEV_PASSWORD": "admin"}
-    async with house(tmp_path, env=env) as home:
+    env = {"UPM_DEV_PASSWORD": PASSWORD}
+    users = [User("admin", PASSWORD, Role.SYSADMIN)]
+    async with house(tmp_path, env=env, users=users) as home:
         home.host.script(broken)
         async with client.ws_connect(
             f"{home.dashboard}/live", headers={"Origin": home.dashboard}
