@@ -202,11 +202,11 @@ def _faces(
 ) -> "list[Callable[[Event], None]]":
     """Who shows the events: the terminal or JSON Lines on stdout, and the log file."""
     from devserver import colours
-    from devserver.terminal.screen import JsonLines, LineWriter, Screen
+    from devserver.terminal.screen import MOST_WAITING, JsonLines, LineWriter, Screen
     from devserver.terminal.view import View
 
-    def writer(stream: TextIO) -> LineWriter:
-        return stack.enter_context(LineWriter(stream))
+    def writer(stream: TextIO, most: int | None = None) -> LineWriter:
+        return stack.enter_context(LineWriter(stream, most=most))
 
     faces: list[Callable[[Event], None]] = []
     if settings.log_file is not None:
@@ -231,7 +231,7 @@ def _faces(
         keeps=serve.keeps,
         once=not serve.takes_commands,
     )
-    screen = Screen(writer(sys.stdout), view, redactor)
+    screen = Screen(writer(sys.stdout, MOST_WAITING), view, redactor)
     faces.append(screen)
     if view.keys:
         from devserver.terminal.keys import Keys

@@ -16,6 +16,8 @@ from devserver.events import Event, State, apply, to_json
 from devserver.redact import Redactor
 from devserver.terminal.view import View
 
+MOST_WAITING = 2000
+"""Events that wait for a terminal: more than a morning's, unless the app floods."""
 DRAIN_SECONDS = 1.0
 """How long the end waits for what was not yet written: a stuck pipe must not keep us alive."""
 
@@ -25,12 +27,18 @@ class LineWriter:
 
     A reader that goes away (`upm-dev serve | head`) ends the writing, quietly; a disk that is full
     ends it with a line on stderr. Leaving the block writes what is left, for as long as `drain`
-    seconds.
+    seconds. A reader that stands still (Ctrl-S) misses what comes once `most` writes wait for it,
+    and is told so; None: nobody misses anything.
     """
 
-    def __init__(self, stream: TextIO, *, drain: float = DRAIN_SECONDS) -> None:
+    def __init__(
+        self, stream: TextIO, *, drain: float = DRAIN_SECONDS, most: int | None = None
+    ) -> None:
         self._stream = stream
         self._drain = drain
+        self._most = most
+        self._missed = 0
+        self._over = False
         self._queue: SimpleQueue[Iterable[str] | None] = SimpleQueue()
         self._put = _putting(stream)
         # A daemon: one that is stuck in a full pipe would otherwise hold the process.
@@ -52,9 +60,23 @@ class LineWriter:
 
     def write(self, lines: Iterable[str]) -> None:
         """Write *lines* soon; the thread iterates, so what is lazy costs the caller nothing."""
+        if self._over:
+            return
+        if self._most is not None and self._queue.qsize() >= self._most:
+            self._missed += 1
+            return
+        if self._missed:
+            self._queue.put([f"({self._missed} events are left out: nobody read them in time)"])
+            self._missed = 0
         self._queue.put(lines)
 
     def _write_on(self) -> None:
+        try:
+            self._write_each()
+        finally:
+            self._over = True
+
+    def _write_each(self) -> None:
         while (lines := self._queue.get()) is not None:
             text = "".join(f"{line}\n" for line in lines)
             try:

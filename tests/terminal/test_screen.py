@@ -3,9 +3,12 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
+import weakref
+from collections.abc import Iterator
 
 import pytest
 
@@ -94,15 +97,52 @@ def test_a_slow_reader_gets_everything() -> None:
 
 
 def test_a_reader_that_goes_away_ends_it_quietly() -> None:
-    """`upm-dev serve | head` is no error."""
+    """`upm-dev serve | head` is no error, and nothing is kept for nobody."""
     read, stream = pipe()
     os.close(read)
 
     with LineWriter(stream) as writer:
         writer.write(["line"])
-        writer.write(["line"])
+        for each in threading.enumerate():
+            if each.name == "lines":
+                each.join(5)
+        kept = ["a line that nobody will read"]
+        nobody = weakref.ref(source := Lines(kept))
+        writer.write(source)
+        del source
+        assert nobody() is None
 
     stream.close()
+
+
+class Lines:
+    """What can be watched being forgotten."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+
+def test_a_reader_that_stands_still_misses_some_and_is_told() -> None:
+    """Ctrl-S and lunch: what an app says meanwhile is not kept without end."""
+    read, stream = pipe()
+    said: list[str] = []
+
+    with os.fdopen(read, encoding="utf-8") as reader:
+        with stream, LineWriter(stream, most=5) as writer:
+            for _ in range(100):
+                writer.write(["x" * 99_999])
+            said.append(reader.read(5 * 100_000))
+            writer.write(["last"])
+            reading = threading.Thread(target=lambda: said.append(reader.read()))
+            reading.start()
+        reading.join(20)
+
+    rest = said[1].splitlines()
+    assert rest[-1] == "last"
+    assert re.fullmatch(r"\(9[45] events are left out: nobody read them in time\)", rest[-2])
 
 
 def test_a_stuck_pipe_does_not_hold_the_process() -> None:
