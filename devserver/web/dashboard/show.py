@@ -22,32 +22,60 @@ MOST_LINES = 2500
 Clean = Callable[[str], str]
 """Takes secrets out of a line."""
 
+_ENDS = {
+    "{#": ("comment", "#}"),
+    "<!--": ("comment", "-->"),
+    "{{": ("template", "}}"),
+    "{%": ("template", "%}"),
+    "<?": ("tag", "?>"),
+}
+"""What goes on until its end, whatever stands in between."""
+_OPENS = "|".join(map(re.escape, _ENDS))
+# Nothing is tried twice: a line may be as long as a file, and of anybody's making.
 _TOKENS = re.compile(
-    r"(?P<comment>\{#.*?#\}|<!--.*?-->)"
-    r"|(?P<template>\{\{.*?\}\}|\{%.*?%\})"
-    r"|(?P<tag></?[A-Za-z_][\w:.-]*|/?>|<\?.*?\?>)"
-    r"|(?P<attribute>[A-Za-z_][\w:.-]*(?=\s*=\s*[\"']))"
-    r"|(?P<key>\"(?:[^\"\\\n]|\\.)*\"(?=\s*:))"
-    r"|(?P<string>\"[^\"\n]*\"|'[^'\n]*')",
+    rf"{_OPENS}"
+    r"|(?P<tag></?[A-Za-z_][\w:.-]*+|/?>)"
+    r"|(?<![\w:.-])(?P<attribute>[A-Za-z_][\w:.-]*+)(?=\s*+=\s*+[\"'])"
+    r"|(?P<key>\"(?:[^\"\\\n]|\\.){0,200}+\"(?=\s*+:))"
+    r"|(?P<string>\"[^\"\n]*+\"|'[^'\n]*+')",
 )
+_IN_STRINGS = re.compile(r"\{\{|\{%")
 
 
 def coloured(line: str) -> Markup:
     """A line of XML, JSON or a template with its parts marked. (Nothing spans lines here.)"""
-    out, done = [], 0
-    for found in _TOKENS.finditer(line):
-        out.append(escape(visible(line[done : found.start()])))
-        out.append(_marked(found.lastgroup or "", found[0]))
-        done = found.end()
-    out.append(escape(visible(line[done:])))
+    out = []
+    for kind, part in _parts(line, _TOKENS):
+        if kind == "string":  # templates stand in attributes
+            inner = "".join(_marked(*each) for each in _parts(part, _IN_STRINGS))
+            out.append(f'<i class="string">{inner}</i>')
+        else:
+            out.append(_marked(kind, part))
     return Markup("".join(out))
+
+
+def _parts(line: str, tokens: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """The whole of *line* in pieces, each with its kind; empty: of none."""
+    done = at = 0
+    endless: set[str] = set()
+    while (found := tokens.search(line, at)) is not None:
+        at, kind = found.end(), found.lastgroup
+        if kind is None:
+            kind, end = _ENDS[found[0]]
+            stop = -1 if end in endless else line.find(end, at)
+            if stop < 0:
+                endless.add(end)
+                continue
+            at = stop + len(end)
+        yield "", line[done : found.start()]
+        yield kind, line[found.start() : at]
+        done = at
+    yield "", line[done:]
 
 
 def _marked(kind: str, text: str) -> str:
     inner = escape(visible(text))
-    if kind == "string":  # templates stand in attributes
-        inner = re.sub(r"(\{\{.*?\}\}|\{%.*?%\})", r'<i class="template">\1</i>', inner)
-    return f'<i class="{kind}">{inner}</i>'
+    return f'<i class="{kind}">{inner}</i>' if kind else inner
 
 
 def lines_of(text: str) -> list[str]:
@@ -86,7 +114,7 @@ def frame(diagnostic: Diagnostic, files: Mapping[str, str], clean: Clean) -> Fra
     last = min(len(source), position.line + AROUND)
     found = []
     for number in range(first, last + 1):
-        text = clean(source[number - 1].replace("\t", "    ")[:WIDTH])
+        text = clean(source[number - 1].replace("\t", "    "))[:WIDTH]
         current = number == position.line
         tabs = source[number - 1][: max(0, position.column - 1)].count("\t")
         before = " " * (position.column - 1 + 3 * tabs) if current and position.column else ""
