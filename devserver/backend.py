@@ -39,6 +39,8 @@ HOP_BY_HOP = frozenset(
     }
 )
 """What belongs to one connection (RFC 9110 §7.6.1), and what we say in words of our own."""
+FOR_THE_APP = frozenset({"authorization", "content-encoding", "content-type", "cookie", "host"})
+"""What no `Connection` header takes away: they are meant for whom the request is for (ibid.)."""
 
 
 _LOOK = "see what it says in its own output"
@@ -132,7 +134,7 @@ class Backend:
             case aiohttp.ClientConnectorSSLError():
                 why = f"what answers at {self.url} speaks no TLS"
                 return BackendUnavailable(why, remedy="write http:// in [app] backend")
-            case aiohttp.ClientConnectorError():
+            case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
                 why = f"nothing answers at {self.url}"
             case TimeoutError():
                 why = f"the app at {self.url} took the request and did not answer in time"
@@ -196,7 +198,7 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> CIMultiDict[str]:
         for key, value in pairs
         if key.lower() == "connection"
         for name in value.split(",")
-    }
+    } - FOR_THE_APP
     return CIMultiDict(
         (name, value)
         for name, value in pairs

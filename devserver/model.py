@@ -88,7 +88,8 @@ class CallbackSpec:
     """A callback that a descriptor declares: the host POSTs to `path` on `event`.
 
     `path` is as declared: relative to the descriptor's base URL, with a leading slash. `signed`:
-    the descriptor asks the host to sign even the first one (upm-protocol.md §7.4).
+    hosts sign even the first one with their own key: those of the XML era always do, later ones
+    where the descriptor asks for it (upm-protocol.md §7.1, §7.4).
     """
 
     event: str

@@ -19,6 +19,10 @@ _Variant = tuple[str, str]
 
 MOST = 60
 """Variants that are tried: each costs some 0.2 ms."""
+LONGEST = 4000
+PIECES = 50
+"""Characters of an address, and parts of its query, up to which variants are tried: to make one up,
+and to hash it, takes longer the longer it is, and anybody can send one."""
 
 
 def explain(call: Call, base_url: str, keys: Mapping[str, str]) -> Explanation | None:
@@ -76,6 +80,8 @@ def _matched(
 ) -> Explanation:
     if fits(call):
         return Explanation(ours=ours, theirs=ours, cause="the request itself was signed like this")
+    if len(call.url) > LONGEST or call.url.count("&") >= PIECES:
+        return Explanation(ours=ours, cause="its address is too long to find out how it was signed")
     seen = {call.url}
     for url, cause in _distinct(_variants(call, base_url), seen):
         variant = replace(call, url=url)
@@ -97,7 +103,9 @@ def _matched(
 
 def _distinct(variants: Iterable[_Variant], seen: set[str]) -> Iterator[_Variant]:
     for url, cause in variants:
-        if url not in seen and len(seen) < MOST:
+        if len(seen) == MOST:
+            return
+        if url not in seen:
             seen.add(url)
             yield url, cause
 

@@ -23,7 +23,7 @@ from devserver.model import Verdict
 KEPT = 200
 """How many callbacks are kept: forged ones, which anybody can send, and as many others."""
 KEPT_BYTES = 64 * 1024 * 1024
-"""Bytes of all bodies together, at most, of either; the newest stays whatever its size."""
+"""Bytes of all of them together, at most, of either; the newest stays whatever its size."""
 KEPT_NONCES = 10_000
 KEPT_SECRETS = 2
 """Of one installation: a host that did not like our answer goes on with the secret before."""
@@ -125,7 +125,8 @@ class Record:
         self._run(
             "DELETE FROM callbacks WHERE number IN (SELECT number FROM ("
             "SELECT number, row_number() OVER newer AS place,"
-            " sum(length(body) + length(answer)) OVER newer AS bytes FROM callbacks"
+            " sum(length(body) + length(answer) + length(headers) + length(answer_headers)"
+            " + length(path) + coalesce(length(explanation), 0)) OVER newer AS bytes FROM callbacks"
             " WHERE (verdict = ?) = ? WINDOW newer AS (ORDER BY number DESC))"
             " WHERE place > ? OR (bytes > ? AND place > 1))",
             Verdict.FORGED.value,
@@ -136,7 +137,7 @@ class Record:
         return number
 
     def newest(self, limit: int = 2 * KEPT) -> tuple[Recorded, ...]:
-        """The last callbacks without their bodies, newest first."""
+        """The last callbacks, newest first, without what only one that is looked at shows."""
         rows = self._run(f"{_SELECT} ORDER BY number DESC LIMIT ?", limit)
         return tuple(_recorded(row) for row in rows)
 
@@ -245,20 +246,16 @@ def default_path(root: Path) -> Path:
     return userstate.folder() / "callbacks" / f"{root.name[:40] or 'project'}-{name}.sqlite"
 
 
-_COLUMNS = (
-    "number, time, target, event, verdict, reason, key, explanation, method, path, headers,"
-    " status, answer_headers, ms, error"
-)
+_COLUMNS = "number, time, target, event, verdict, reason, key, method, path, status, ms, error"
 _SELECT = f"SELECT {_COLUMNS} FROM callbacks"
-_SELECT_WHOLE = f"SELECT {_COLUMNS}, body, answer FROM callbacks"
+_SELECT_WHOLE = (
+    f"SELECT {_COLUMNS}, explanation, headers, body, answer_headers, answer FROM callbacks"
+)
 
 
 def _recorded(row: tuple[Any, ...]) -> Recorded:
-    (
-        number, time, target, event, verdict, reason, key, explanation, method, path, headers,
-        status, answer_headers, ms, error, *bodies,
-    ) = row  # fmt: skip
-    body, answer = bodies or (b"", b"")
+    number, time, target, event, verdict, reason, key, method, path, status, ms, error, *rest = row
+    explanation, headers, body, answer_headers, answer = rest or (None, "[]", b"", "[]", b"")
     return Recorded(
         number=number,
         time=datetime.fromtimestamp(time, UTC),

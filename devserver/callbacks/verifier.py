@@ -26,6 +26,9 @@ ASK = 5.0
 STRANGE_KEYS = 10
 STRANGE_SECONDS = 10.0
 """For how many keys that it does not have a target is asked within how many seconds."""
+KEY_LIMIT = 200
+REASON_LIMIT = 1000
+"""Characters of what strangers say that are repeated; keys of apps have some 30."""
 NONCE_SECONDS = 24 * 3600.0
 """How long a nonce is remembered: longer than any host lets a token live."""
 
@@ -117,9 +120,9 @@ class Verifier:
         return Finding(
             verdict=verdict,
             event=event,
-            reason=reason,
+            reason=reason and reason[:REASON_LIMIT],
             target=target,
-            key=key,
+            key=key and key[:KEY_LIMIT],
             explanation=explanation,
         )
 
@@ -186,9 +189,7 @@ class Verifier:
             if not self._fresh(token.raw.rpartition(".")[0], grace=connect.SAME):
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
-        if lacks_secret and spec.signed:
-            return _forged("it is signed with HS256, and the descriptor asks for a signed install")
-        if lacks_secret and self._may_be_ours(call):
+        if lacks_secret and not spec.signed and self._may_be_ours(call):
             return (
                 None,
                 Verdict.UNVERIFIABLE,
@@ -223,10 +224,9 @@ class Verifier:
         return key is None or self._keys is None or key in self._keys()
 
     def _unsigned(self, call: Call, spec: CallbackSpec) -> _Found:
-        if spec.signed:
-            return _forged("it is not signed, and the descriptor asks for a signed install")
         known = any(self._shared(name, call) for name in self._known)
-        if spec.event != "installed" or known or not self._may_be_ours(call):
+        first = spec.event == "installed" and not spec.signed and not known
+        if not first or not self._may_be_ours(call):
             return _forged("it is not signed")
         return (
             None,

@@ -35,7 +35,7 @@ def _xml(document: XmlDocument, body: bytes) -> Descriptor:
     outside = tuple(_facts(details))
     container = root.find("remote-plugin-container")
     hooks = tuple(
-        CallbackSpec(each.get("event"), each.get("url"))
+        CallbackSpec(each.get("event"), each.get("url"), signed=True)
         for each in document.module("webhook", "web-hook")
         if each.get("event") and each.get("url").startswith("/")
     )

@@ -6,7 +6,8 @@ A tunnel shows all of it to the world, so no state of ours, no action and no sec
   bytes; with `?target=NAME&rev=DIGEST` exactly those bytes, so that a GET proves who took what.
 - POSTs to a path that this or an earlier revision declares as a callback.
 - `/_upm-dev/health`, and the script of the overlay (`web.snippet`).
-- Everything else goes to the app; without one, `/` is a small page.
+- Everything else goes to the app; without one, `/` is a small page. (Until there is a good revision
+  POSTs do not: they may be callbacks.)
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion11, web
+from aiohttp.typedefs import Handler
 
 from devserver import __version__
 from devserver.backend import end_to_end
@@ -43,6 +45,8 @@ SMALL = 64 * 1024
 """Bytes of a callback that takes no place among the `LARGE_AT_ONCE`: hosts' own take one KB."""
 LARGE_AT_ONCE = 8
 """Larger callbacks that are held in memory at once: anybody may send some. Others wait unread."""
+HEADERS_LIMIT = 128 * 1024
+"""Bytes of all headers of a request: cookies of `localhost` are those of all its ports together."""
 _REMOTE = "remote_plugin_"
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
@@ -81,7 +85,7 @@ SOCKETS: "web.AppKey[MutableSet[web.WebSocketResponse]]" = web.AppKey("SOCKETS",
 
 def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
     """The application of the public port; *hosts* are names beside our own that may call us."""
-    app = web.Application(middlewares=[guard(hosts)], client_max_size=BODY_LIMIT)
+    app = web.Application(middlewares=[modest, guard(hosts)], client_max_size=BODY_LIMIT)
     app[SITE] = site
     app[SOCKETS] = weakref.WeakSet()
     app.on_response_prepare.append(as_it_came)
@@ -100,6 +104,14 @@ def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
         ]
     )
     return app
+
+
+@web.middleware
+async def modest(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what has more headers than anybody needs: they are kept, to be looked at."""
+    if sum(len(name) + len(value) for name, value in request.raw_headers) > HEADERS_LIMIT:
+        return _text(431, "these headers are too large\n", Connection="close")
+    return await handler(request)
 
 
 async def descriptor(request: web.Request) -> web.Response:
@@ -193,6 +205,9 @@ async def anything_else(request: web.Request) -> web.StreamResponse:
     specs = site.published.callbacks(request.path)
     if specs and request.method == "POST":
         return await callback(request, site, specs)
+    if request.method == "POST" and site.published.newest is None:
+        # It may be a callback: which paths those have, nobody knows yet.
+        return _text(503, "there is no good revision of the descriptor yet\n")
     if site.proxy is None:
         return await (front_page if request.path == "/" else nothing)(request)
     from devserver.web import proxy

@@ -1,6 +1,7 @@
 """Why a signature does not fit: the change that a proxy made, found by undoing it."""
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generat
 from oauthlib.oauth1 import SIGNATURE_RSA, Client
 
 from devserver.callbacks.call import Call, Explanation
-from devserver.callbacks.explain import explain
+from devserver.callbacks.explain import MOST, _distinct, explain
 from devserver.callbacks.qsh import qsh
 
 BASE = "http://localhost:8000"
@@ -108,3 +109,28 @@ def test_another_key() -> None:
     assert stranger is not None
     assert stranger.cause == "it is signed with a key that is no target's of ours"
     assert explain(Call(method="POST", url=BASE, headers={}), BASE, keys()) is None
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("make", [oauth, connect])
+def test_a_long_query_costs_little(make: Callable[[str], Call]) -> None:
+    """Anybody may send one, with any token: what it could have been is not looked for."""
+    url = f"{BASE}/installed?{'&'.join(map(str, range(5000)))}"
+    signed = make(f"{BASE}/other")
+    for _ in range(20):
+        found = explained(replace(signed, url=url))
+        assert found.theirs is None
+        assert "too long" in found.cause
+
+
+def test_no_more_is_made_up_than_is_tried() -> None:
+    """Variants are taken as they are needed."""
+    made = []
+
+    def variants() -> Iterator[tuple[str, str]]:
+        for number in range(10 * MOST):
+            made.append(number)
+            yield str(number), ""
+
+    assert len(list(_distinct(variants(), set()))) == MOST
+    assert len(made) == MOST + 1

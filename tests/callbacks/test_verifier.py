@@ -497,6 +497,24 @@ async def test_a_descriptor_may_ask_for_a_signed_install(call: Call) -> None:
     assert (await verifier.verify(rs256(), asked, base_url=BASE)).verdict is Verdict.GENUINE
 
 
+async def test_a_host_of_the_xml_era_shares_no_secret() -> None:
+    """So what is signed by one is no call of its, not even one that cannot be judged."""
+    asked = CallbackSpec("remote_plugin_installed", "/installed", signed=True)
+    found = await Verifier({"jira": Host()}).verify(hs256(), asked, base_url=BASE)
+
+    assert found.verdict is Verdict.FORGED
+
+
+async def test_what_strangers_say_is_repeated_in_short() -> None:
+    """In events, in the log, on pages: nobody fills those with a key of half a megabyte."""
+    long = "k" * 500_000
+    found = await verify(oauth(consumer="c" * 50_000, body={**BODY, "key": long}))
+
+    assert found.verdict is Verdict.FORGED
+    assert found.key == long[: module.KEY_LIMIT]
+    assert len(found.reason or "") <= module.REASON_LIMIT
+
+
 async def test_a_flood_of_strange_keys_is_no_flood_of_questions() -> None:
     """Whoever makes up names of keys has a target asked for ten of them, and no more."""
     host = Host(keys={"k1": public_pem(private_key(1))})

@@ -13,13 +13,16 @@ from yarl import URL
 
 from devserver.backend import Backend
 from devserver.events import Bus
-from devserver.model import CallbackSpec
+from devserver.model import CallbackSpec, Descriptor, Kind, Revision
 from devserver.publish import Published
 from devserver.traffic import Exchange
 from devserver.web.listen import open_sockets, serving
 from devserver.web.proxy import Proxy
 from devserver.web.public import Received, Site, public_app
 
+DESCRIPTOR = Descriptor(
+    kind=Kind.REMOTE_XML, key="a.b", name="A", version="1", body=b"<a/>", canonical="a"
+)
 PIECE = b"0123456789abcdef" * 4096
 SELF = web.AppKey("SELF", str)
 LEFT: "web.AppKey[asyncio.Queue[tuple[object, object]]]" = web.AppKey("LEFT", asyncio.Queue)
@@ -136,6 +139,7 @@ class Front:
         self.app_url = ""
         self.heard: list[Exchange] = []
         self.published = Published()
+        self.published.add(Revision(1, {"jira": DESCRIPTOR}))
         self.bus = Bus()
 
     async def receive(self, _: web.Request, spec: CallbackSpec, body: bytes) -> Received:

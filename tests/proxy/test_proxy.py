@@ -77,6 +77,20 @@ async def test_what_belongs_to_a_connection_stays(
         assert answer.headers.getall("Set-Cookie") == ["a=1; Path=/", "b=2; Path=/; HttpOnly"]
 
 
+async def test_no_connection_takes_away_what_is_the_apps(
+    front: Front, client: aiohttp.ClientSession
+) -> None:
+    """`Connection` names what ends with it; whoever calls cannot unsign his call by that."""
+    kept = {"Authorization": "JWT abc", "Cookie": "a=1", "Content-Type": "text/plain"}
+    named = {"Connection": "Host, Authorization, Cookie, Content-Type, X-Hop", "X-Hop": "1"}
+    async with client.post(f"{front.url}/x", headers={**kept, **named}, data=b"x") as answer:
+        headers = {name.lower(): value for name, value in (await answer.json())["headers"]}
+
+    assert {name: headers.get(name.lower()) for name in kept} == kept
+    assert headers["host"] == URL(front.url).authority
+    assert "x-hop" not in headers
+
+
 def own_address() -> str:
     """This machine's address on its network; no packet is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:

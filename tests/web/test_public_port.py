@@ -168,6 +168,28 @@ async def test_a_body_that_does_not_come_is_cut(monkeypatch: pytest.MonkeyPatch)
     assert not port.received
 
 
+async def test_until_there_is_a_revision_no_post_gets_by() -> None:
+    """It may be a callback: whoever calls must not find the app unguarded while it is broken."""
+    async with public_port() as (port, session):
+        async with session.post(f"{port.url}/installed", json={}) as answer:
+            assert answer.status == 503
+        port.published.add(Revision(1, {"jira": descriptor("<a/>")}))
+        async with session.post(f"{port.url}/installed", json={}) as answer:
+            assert answer.status == 204
+
+
+async def test_headers_are_bounded_together() -> None:
+    """What is kept of a request to be looked at is no larger than anybody needs."""
+    async with public_port() as (port, session):
+        port.published.add(Revision(1, {"jira": descriptor("<a/>")}))
+        for count, status in ((1, 200), (3, 431)):
+            headers = {f"X-{number}": "x" * 60_000 for number in range(count)}
+            url = f"{port.url}/atlassian-plugin.xml"
+            async with session.get(url, headers=headers) as answer:
+                assert answer.status == status
+    assert [each.status for each in port.requests] == [200]
+
+
 async def test_large_bodies_wait_for_one_another() -> None:
     """What strangers may have us hold is bounded; calls of a host's size go by them."""
     size = SMALL + 1

@@ -1,6 +1,7 @@
 """Exchanges and callbacks as one list, without their secrets: all that leaves here may be shown."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,9 +15,14 @@ from devserver.redact import Redactor
 from devserver.traffic import Exchange, Message, Way
 from devserver.web.dashboard.desk import Desk, Look
 
+NAME = re.compile(r"[cx][0-9]{1,12}")
+"""Of an item: `c12`, a callback; `x34`, any other exchange."""
 LISTED = 150
 BODY_SHOWN = 64 * 1024
 """Characters of a body on a page."""
+
+_LAST_WORD = re.compile(r"""["'&;,<>\s][^"'&;,<>\s]*\Z""")
+"""What a body breaks off in: half a secret is known by nothing."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -26,7 +32,7 @@ class Item:
     """A request and its answer, as text that holds no secret."""
 
     name: str
-    """`c12`: a callback; `x34`: any other exchange."""
+    """As `NAME` has it."""
     kind: str
     time: datetime
     who: str
@@ -95,14 +101,14 @@ def items(desk: Desk, look: Look, most: int = LISTED, ways: Collection[Way] = WA
 
 def item(desk: Desk, name: str) -> Item | None:
     """One of them, whole."""
-    kind, number = name[:1], name[1:]
-    if not number.isdecimal() or not number.isascii():
+    if not NAME.fullmatch(name):
         return None
-    if kind == "c":
-        recorded = desk.record.find(int(number))
+    number = int(name[1:])
+    if name.startswith("c"):
+        recorded = desk.record.find(number)
         return _callback(recorded, desk.redactor, whole=True) if recorded else None
-    exchange = desk.traffic.find(int(number))
-    return _exchange(exchange, desk.redactor, whole=True) if exchange and kind == "x" else None
+    exchange = desk.traffic.find(number)
+    return _exchange(exchange, desk.redactor, whole=True) if exchange else None
 
 
 def replays(desk: Desk, name: str) -> list[Item]:
@@ -195,8 +201,9 @@ def body_text(body: Message, redactor: Redactor) -> str:
         what = f"{encoding} " if encoding else ""
         return f"{body.size} bytes of {what}binary data, beginning {body.body[:32].hex(' ')}"
     try:
-        return json.dumps(redactor.document(json.loads(text)), indent=2, ensure_ascii=False)[
-            :BODY_SHOWN
-        ]
+        lines = json.dumps(redactor.document(json.loads(text)), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        return redactor.text(text)[:BODY_SHOWN]
+        whole = len(body.body) == body.size
+        return redactor.text(text if whole else _LAST_WORD.sub("", text))[:BODY_SHOWN]
+    # Half a surrogate pair is JSON, but no text.
+    return lines.encode(errors="replace").decode()[:BODY_SHOWN]

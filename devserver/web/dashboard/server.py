@@ -363,7 +363,7 @@ def asked(name: str, form: Mapping[str, str], desk: Desk) -> Command | None:
 
 def _replay(form: Mapping[str, str]) -> Command | None:
     item, path = form.get("item", ""), form.get("path")
-    if not re.fullmatch(r"[cx][0-9]{1,12}", item):
+    if not inspector.NAME.fullmatch(item):
         return None
     if path is None:
         return Replay(item)
