@@ -227,5 +227,6 @@ def test_crlf_changes_nothing_but_line_ends(template: str) -> None:
         source_map(each, NAME, VARIABLES, missing=["part.j2"]) for each in (unix, windows)
     )
     for line, written in enumerate(ours.text.split("\n"), start=1):
-        for column in range(1, len(written) + 1):
-            assert here.position(line, column) == there.position(line, column)
+        for column, character in enumerate(written, start=1):
+            if not character.isspace():  # a piece of white space alone is not marked
+                assert here.position(line, column) == there.position(line, column)
