@@ -279,12 +279,15 @@ class App:
         """Note when the app's sources are other than they were."""
         seen = self._sources(others())
         async for _ in looks(lambda: self._folders, poll=self._poll, tick=TICK_SECONDS):
-            now = self._sources(others())
-            if now == seen:
+            try:
+                now = self._sources(others())
+                if now == seen:
+                    continue
+                while now != seen:  # until they are left alone
+                    await asyncio.sleep(QUIET_SECONDS)
+                    seen, now = now, self._sources(others())
+            except OSError:  # no further file can be opened: nothing is known to have changed
                 continue
-            while now != seen:  # until they are left alone
-                await asyncio.sleep(QUIET_SECONDS)
-                seen, now = now, self._sources(others())
             self._changed.set()
 
     def _sources(self, others: frozenset[str]) -> dict[str, tuple[int, int, int]]:
@@ -296,7 +299,7 @@ class App:
             folder = waiting.pop()
             try:
                 entries = list(os.scandir(folder))
-            except OSError:  # gone, or not ours to read
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
                 continue
             folders.append(folder)
             for entry in entries:

@@ -19,14 +19,14 @@ class Stale:
     def __init__(self, bus: Bus, root: Path, files: Sequence[str]) -> None:
         self._bus = bus
         self._files = {name: root / name for name in files}
-        self._seen = {name: _said(file) for name, file in self._files.items()}
+        self._seen = {name: _said(file, None) for name, file in self._files.items()}
 
     async def run(self) -> None:
         """Tell each change once, for ever; ends on cancellation alone."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
             for name, file in self._files.items():
-                if (now := _said(file)) != self._seen[name]:
+                if (now := _said(file, self._seen[name])) != self._seen[name]:
                     self._seen[name] = now
                     self._tell(name)
 
@@ -40,12 +40,17 @@ class Stale:
         )
 
 
-def _said(file: Path) -> object:
-    """What *file* says to us: of pyproject.toml that is but a part. None: nothing to be read."""
+def _said(file: Path, before: object) -> object:
+    """What *file* says to us: of pyproject.toml that is but a part. None: nothing.
+
+    What cannot be read just now, since no further file can be opened, says what it did *before*.
+    """
     try:
         data = file.read_bytes()
         if file.name != PYPROJECT:
             return data
         return tomllib.loads(data.decode()).get("tool", {}).get("upm-dev")
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (FileNotFoundError, ValueError, AttributeError, RecursionError):
         return None
+    except OSError:
+        return before

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -91,9 +92,20 @@ class Process:
 
 @asynccontextmanager
 async def upm_dev(
-    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    files: int | None = None,
 ) -> AsyncIterator[Process]:
-    """Run `upm-dev ARGUMENTS` while the block runs; killed at its end if it still does."""
+    """Run `upm-dev ARGUMENTS` while the block runs; killed at its end if it still does.
+
+    It may have no more than *files* files open.
+    """
+
+    def narrow() -> None:
+        if files is not None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -105,6 +117,7 @@ async def upm_dev(
         cwd=cwd,
         env=dict(env) if env is not None else environment(),
         limit=16 * 1024 * 1024,
+        preexec_fn=narrow,
     )
     running = Process(process)
     # No TaskGroup: it would wrap what a test asserts into a group.

@@ -22,6 +22,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "colours",
             "files",
             "git",
+            "openfiles",
             "userstate",
             "__init__",
         }

@@ -119,13 +119,14 @@ def serving(
 
     *alone*: without the app and the dashboard.
     """
-    from devserver import credentials, trust
+    from devserver import credentials, openfiles, trust
     from devserver.redact import Redactor
     from devserver.run import Serve
     from devserver.settings import load
     from devserver.sources import Sources
     from devserver.upm.journal import Journal, default_path
 
+    openfiles.raise_limit()
     descriptor = once.descriptor_of(settings)
     redactor = Redactor()
     trusted = trust.allow(settings, questions.confirm())

@@ -1,5 +1,6 @@
 """Ports and the servers on them: both loopback addresses, one port number, closed when left."""
 
+import asyncio
 import errno
 import logging
 import socket
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp.http_exceptions import HttpProcessingError
 
+from devserver import openfiles
 from devserver.backend import HEADER_LIMIT
 from devserver.errors import CannotStart, PortInUse
 
@@ -110,6 +112,14 @@ _LOG = logging.getLogger("devserver.web")
 _LOG.addFilter(_is_ours)
 
 
+class _Full(asyncio.Protocol):
+    """Hangs up at once: whoever comes when all places are taken must not take our files too."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
 @asynccontextmanager
 async def serving(app: "web.Application", sockets: list[socket.socket]) -> AsyncIterator[int]:
     """Serve *app* on *sockets* while the block runs; yields the port number."""
@@ -128,11 +138,19 @@ async def serving(app: "web.Application", sockets: list[socket.socket]) -> Async
         logger=_LOG,
     )
     await runner.setup()
+    server, most = runner.server, openfiles.limit() // 2
+    assert server is not None  # it is set up
+
+    def connected() -> asyncio.BaseProtocol:
+        return server() if len(server.connections) < most else _Full()
+
+    loop = asyncio.get_running_loop()
+    listening = [await loop.create_server(connected, sock=each) for each in sockets]
     try:
-        for each in sockets:
-            await web.SockSite(runner, each).start()
         yield sockets[0].getsockname()[1]
     finally:
+        for one in listening:
+            one.close()
         await runner.cleanup()
         for each in sockets:
             each.close()
