@@ -96,6 +96,7 @@ class Backend:
                 auto_decompress=False,
                 max_line_size=HEADER_LIMIT,
                 max_field_size=HEADER_LIMIT,
+                trace_configs=[_no_redirects()],
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_LIMIT, sock_read=READ_LIMIT
@@ -185,6 +186,28 @@ class Backend:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """Hand back each redirect: where the app points to, only whoever asked may go.
+
+    Requests say so themselves; `ws_connect` follows, and knows no other way.
+    """
+
+    async def refused(_: object, __: object, followed: aiohttp.TraceRequestRedirectParams) -> None:
+        answer = followed.response
+        answer.close()
+        raise aiohttp.WSServerHandshakeError(
+            answer.request_info,
+            answer.history,
+            status=answer.status,
+            message="a redirect is no WebSocket",
+            headers=answer.headers,
+        )
+
+    config = aiohttp.TraceConfig()
+    config.on_request_redirect.append(refused)
+    return config
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> CIMultiDict[str]:

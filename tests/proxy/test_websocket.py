@@ -92,6 +92,23 @@ async def test_a_refusal(front: Front, client: aiohttp.ClientSession) -> None:
     assert front.heard[-1].status == 401
 
 
+@pytest.mark.parametrize("to", ["SELF/socket", "/socket", "//evil.example/socket"])
+async def test_a_redirect_is_handed_back(front: Front, to: str) -> None:
+    """We go nowhere that the app says: a page that redirects would open everything of this machine
+    to whoever reaches us, the dashboard first.
+    """
+    head = (
+        f"GET /redirect?to={to} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    answer = await raw(front, head.encode(), until=b"\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 302 ")
+    assert f"Location: {to.replace('SELF', front.app_url)}\r\n".encode() in answer
+    assert [each.status for each in front.heard] == [302]
+
+
 async def test_open_ones_do_not_hold_the_end(client: aiohttp.ClientSession) -> None:
     """The port closes at once; the page is told."""
     async with app_running() as url:
