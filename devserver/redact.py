@@ -17,12 +17,14 @@ WHOLE = 8
 """Shorter secrets are masked only where they stand alone: "test" must not eat "latest"."""
 
 _SECRET_NAME = (
-    r"(?:shared[-_]?secret|client[-_]?secret|secret[-_]?key|secret|passwd|password|passphrase"
-    r"|pwd|api[-_]?key|access[-_]?key|private[-_]?key|(?:access|refresh|upm|xsrf|atl)[-_]token"
-    r"|token|jwt|os_password|jsessionid)"
+    r"(?:[\w-]{0,40}?(?:secret[-_]?key|secret|passwd|password|passphrase"
+    r"|pwd|api[-_]?key|access[-_]?key|private[-_]?key|token|jwt|jsessionid))"
 )
-"""Names whose value is a secret, in headers, queries, forms, JSON and TOML alike."""
+"""Names whose value is a secret, in headers, queries, forms, JSON and TOML alike: `password`, and
+`os_password`, `sharedSecret`, `X-Auth-Token`, which end like them."""
 
+_NO_SECRET = "x-atlassian-token"
+"""A header that says `no-check`, whatever its name."""
 SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "upm-token", "x-atl-token"}
 )
@@ -68,14 +70,29 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     # "sharedSecret": "x", password = 'x'
     (
         _NAMED,
-        rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])"
-        r"((?:(?!\2)[^\\\r\n]|\\.){1,4096})(?=\2)",
+        rf"(?i)(?<![\w-])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)(\\?[\"'])"
+        r"((?:(?!\2)(?:[^\\\r\n]|\\.)){1,4096})(?=\2|\Z)",
         rf"\1\2{MASK}",
     ),
     # ?jwt=x&token=y
     (
         _NAMED,
-        rf"(?i)(?<![A-Za-z])({_SECRET_NAME}\s*=)\s*(?![\"'\\*])[^\s&\"'<>;,)}}\]]+",
+        rf"(?i)(?<![\w-])({_SECRET_NAME}\s*=)\s*(?![\"'\\*])[^\s&\"'<>;,)}}\]]+",
+        rf"\1{MASK}",
+    ),
+    # the same once encoded, in a query of a query and in what OAuth signs: jwt%3Dx%26a%3Db
+    (
+        _NAMED,
+        rf"(?i)((?:(?<![\w%-])|(?<=%[0-9a-f]{{2}})){_SECRET_NAME}%(?:25)*3D)"
+        r"(?:(?!%(?:25)*26)[^\s&\"'<>;,])+",
+        rf"\1{MASK}",
+    ),
+    # <password>x</password>
+    (_NAMED, rf"(?i)(<{_SECRET_NAME}>)[^<]+", rf"\1{MASK}"),
+    # Content-Disposition: form-data; name="password", and what stands below
+    (
+        _NAMED,
+        rf"(?i)(\bname=\"{_SECRET_NAME}\"\r?\n(?:[\w-]+:[^\n]*\n)?\r?\n)[^\r\n]+",
         rf"\1{MASK}",
     ),
     # password: x, on a line of its own; "invalid token: expired" is a reason, not a secret
@@ -100,6 +117,18 @@ def text(value: str, secrets: Iterable[str] = ()) -> str:
     known = _known(tuple(sorted(set(secrets))))
     if known is not None:
         value = known.sub(MASK, value)
+    if "%" in value:  # a name may be written t%6Fken
+        plain = _PLAIN.sub(lambda found: chr(int(found[1], 16)), value)
+        if (shown := _without_looks(plain)) != plain:
+            return shown
+    return _without_looks(value)
+
+
+_PLAIN = re.compile(r"%(4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae]|3[0-9]|2[de])", re.IGNORECASE)
+"""What need not be encoded, and means the same where it is (RFC 3986 §2.3)."""
+
+
+def _without_looks(value: str) -> str:
     lower = value.casefold()
     if any(mark in lower for mark in _MARKS):
         for marks, pattern, replacement in _LOOKS:
@@ -113,7 +142,7 @@ def headers(values: Mapping[str, str], secrets: Iterable[str] = ()) -> dict[str,
     shown = {}
     secrets = tuple(secrets)
     for name, value in values.items():
-        if name.lower() in SECRET_HEADERS:
+        if is_secret_name(name) and name.lower() != _NO_SECRET:
             scheme, blank, _ = value.partition(" ")
             keep = blank and "authorization" in name.lower() and scheme.isalpha()
             shown[name] = f"{scheme} {MASK}" if keep else MASK
@@ -131,7 +160,7 @@ def document(value: Any, secrets: Iterable[str] = ()) -> Any:
         case Mapping():
             return {
                 text(str(name), secrets): MASK
-                if isinstance(member, str) and member and is_secret_name(str(name))
+                if member and not isinstance(member, bool) and is_secret_name(str(name))
                 else document(member, secrets)
                 for name, member in value.items()
             }
