@@ -139,6 +139,13 @@ class Descriptor:
         object.__setattr__(self, "digest", digest_of(self.body + self.carried.encode()))
 
     @property
+    def anywhere(self) -> str:
+        """The digest of what it says wherever the app is: at another port `digest` is another."""
+        scheme, _, rest = (self.base_url or "").partition("://")
+        address = f"{scheme}://{rest.partition('/')[0]}".encode()
+        return digest_of(self.body.replace(address, b"") if rest else self.body)
+
+    @property
     def media_type(self) -> str:
         """The Content-Type it is served with (upm-protocol.md §8)."""
         if self.kind is Kind.CONNECT_JSON:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from devserver.settings import Settings
     from devserver.upm.check import Check
 
+    Shown = list[tuple[str, list[Check]]]
+    """What is looked at, in its order: a target may be called like the project."""
+
 SECRET_FILES = (".env", ".netrc")
 GIT_SECONDS = 5
 
@@ -39,15 +42,14 @@ def command(project: Path, **given: object) -> None:
     settings = options.settings_of(project, given)
     settings = trust.believed(settings, trust.allow(settings, questions.confirm()))
     permissions = consent.of(settings, questions.confirm())
-    shown: dict[str, list[Check]] = {"project": list(_project(settings))}
-
     jars = _plugin(settings) is not None
-    shown.update(asyncio.run(_targets(settings, permissions, jars=jars)))
+    shown: Shown = [("project", list(_project(settings)))]
+    shown += asyncio.run(_targets(settings, permissions, jars=jars)).items()
     if settings.json:
         click.echo(json.dumps({"v": 1, "checks": _document(shown)}, indent=2))
     else:
         _show(shown)
-    worst = {check.level.value for checks in shown.values() for check in checks}
+    worst = {check.level.value for _, checks in shown for check in checks}
     raise SystemExit(1 if "failure" in worst else 0)
 
 
@@ -59,8 +61,11 @@ def _project(settings: "Settings") -> "Iterator[Check]":
     from devserver.web.listen import open_sockets
 
     found = settings.descriptor or find_descriptor(settings.root)
-    if isinstance(found, str):
+    if isinstance(found, str) and (settings.root / found).is_file():
         yield Check("descriptor", Level.OK, f"{found}; upm-dev validate looks into it")
+    elif isinstance(found, str):
+        remedy = "correct [app] descriptor, or write it: upm-dev init makes one"
+        yield Check("descriptor", Level.FAILURE, f"{found} is not there", remedy)
     else:
         yield Check("descriptor", Level.FAILURE, found.message, found.fix, found.code)
     if (plugin := _plugin(settings)) is not None:
@@ -182,7 +187,7 @@ async def _targets(
     return {name: look.result() for name, look in looks.items()}
 
 
-def _document(shown: "dict[str, list[Check]]") -> list[dict[str, str]]:
+def _document(shown: "Shown") -> list[dict[str, str]]:
     return [
         {
             "of": name,
@@ -192,12 +197,12 @@ def _document(shown: "dict[str, list[Check]]") -> list[dict[str, str]]:
             "remedy": each.remedy,
             "code": each.code,
         }
-        for name, checks in shown.items()
+        for name, checks in shown
         for each in checks
     ]
 
 
-def _show(shown: "dict[str, list[Check]]") -> None:
+def _show(shown: "Shown") -> None:
     from devserver.cli.once import say
     from devserver.descriptor.visible import visible
 
@@ -206,7 +211,7 @@ def _show(shown: "dict[str, list[Check]]") -> None:
         "warning": click.style("warning", fg="yellow"),
         "failure": click.style("failure", fg="red"),
     }
-    for name, checks in shown.items():
+    for name, checks in shown:
         say(name)
         for each in checks:
             code = f" [{each.code}]" if each.code else ""

@@ -102,14 +102,20 @@ async def _one(
             "vendor": listed.vendor or None,
             "restart": listed.restart,
         }
-        document |= _newest(listed, wanted, plugin)
+        document |= _newest(listed, wanted, plugin, entry)
     return document, set()
 
 
-def _newest(listed: "Listed", wanted: "Descriptor", plugin: "Plugin | None") -> dict[str, Any]:
-    """Whether it is what the project has now: by the version, for a JAR by our mark in it."""
+def _newest(
+    listed: "Listed", wanted: "Descriptor", plugin: "Plugin | None", entry: "Entry | None"
+) -> dict[str, Any]:
+    """Whether it is what the project has now: for a JAR by our mark in it, else by the version.
+
+    Of what we put there ourselves the journal knows every byte but our address.
+    """
     if plugin is None:
-        return {"newest": listed.version == wanted.version}
+        same = entry is None or entry.digest == wanted.anywhere
+        return {"newest": same and listed.version == wanted.version}
     from devserver.descriptor.mark import mark_in
 
     mark = mark_in(listed.description)
@@ -162,6 +168,8 @@ def _sentence(each: dict[str, Any]) -> str:
 def _age(each: dict[str, Any]) -> str:
     if each["newest"]:
         return "the newest"
-    if "mark" not in each:
+    if "mark" not in each and each["installed"]["version"] != each["version"]:
         return f"the project has {each['version']}"
+    if "mark" not in each:
+        return "not the newest: the project renders another one now"
     return "not the newest" if each["mark"] else "as a build made it, not upm-dev"

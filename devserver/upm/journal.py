@@ -32,7 +32,7 @@ class Entry:
 
     `since` is seconds since the epoch, `pid` and `born` the process that installed it (`born` tells
     it from a later one with the same number; empty where the system does not say). `kept`: it was
-    left there on purpose.
+    left there on purpose. `digest` is that of a descriptor `anywhere`.
     """
 
     target: str

@@ -180,7 +180,7 @@ class Ownership:
         target = self._target
         with self._journal_at_hand() as journal:
             if journal:
-                journal.note(target.name, target.url, descriptor.key, descriptor.digest)
+                journal.note(target.name, target.url, descriptor.key, descriptor.anywhere)
 
     def _note_kept(self, key: str) -> None:
         with self._journal_at_hand() as journal:

@@ -41,6 +41,20 @@ async def test_doctor_finds_a_healthy_host_healthy(
     assert not host.state.plugins.get(KEY)
 
 
+async def test_a_target_may_be_called_like_the_project(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """The checks of neither hide those of the other; a descriptor that is not there is one."""
+    settings = f'[app]\ndescriptor = "missing.xml"\n[targets.project]\nurl = "{host.url}"\n'
+    (project / "upm-dev.toml").write_text(settings, encoding="utf-8")
+    code, checks = await looked(project, {**env, "UPM_DEV_PROJECT_PASSWORD": "admin"})
+
+    assert code == 1
+    levels = {each["check"]: each["level"] for each in checks if each["of"] == "project"}
+    assert levels["descriptor"] == "failure"
+    assert levels["TCP"] == "ok"
+
+
 async def test_doctor_names_what_is_wrong(
     host: SimulatedHost, project: Path, env: dict[str, str]
 ) -> None:

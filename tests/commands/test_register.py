@@ -330,6 +330,26 @@ async def test_login_without_a_keyring_says_so(project: Path, env: dict[str, str
         assert "UPM_DEV_PASSWORD" in err
 
 
+MORE = '<general-page key="more" name="More" url="/more"/></atlassian-plugin>'
+
+
+async def test_status_knows_what_was_saved_since(
+    host: SimulatedHost, project: Path, env: dict[str, str]
+) -> None:
+    """The version alone proves nothing: it stays for days."""
+    given = ("--target", host.url)
+    code, _, err = await run("register", project, *given, env=env)
+    assert code == 0, err
+    _, before, _ = await run("status", project, *given, env=env)
+    template = project / "atlassian-plugin.xml.j2"
+    text = template.read_text(encoding="utf-8")
+    template.write_text(text.replace("</atlassian-plugin>", MORE), encoding="utf-8")
+    _, after, _ = await run("status", project, *given, env=env)
+
+    assert "ours, the newest" in before
+    assert "ours, not the newest: the project renders another one now" in after
+
+
 async def test_status_of_a_project_without_targets(project: Path, env: dict[str, str]) -> None:
     """Nothing to show is said, and is fine."""
     code, out, _ = await run("status", project, env=env)
