@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from devserver import redact
 from devserver.backend import Backend
 from devserver.credentials import for_child
 from devserver.deadman import DeadMansSwitch
@@ -54,9 +55,10 @@ STEADY = 10.0
 """An app that ran for so long and then crashed is started again at once."""
 LINE = 2000
 """Characters of a line of output that are kept."""
-CHUNK = 64 * 1024
-PACE = 0.02
-"""Seconds between two pieces of output: one that floods is slowed, not let to flood us."""
+CHUNK = 16 * 1024
+BYTE_PACE, LINE_PACE = 3e-7, 2e-5
+"""Seconds that we wait for each byte and line that came: an app that floods is slowed, not let to
+flood us."""
 
 
 _COLOURS = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
@@ -75,6 +77,7 @@ class App:
     """Runs *command* in *root*.
 
     *others* gives the files that are not its sources; None: the app sees itself what changes.
+    *clean* takes the secrets out of a line that is too long to be told whole.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class App:
         backend: Backend | None,
         environ: Mapping[str, str],
         others: Callable[[], frozenset[str]] | None = frozenset,
+        clean: Callable[[str], str] = redact.text,
         poll: bool = False,
     ) -> None:
         self._command = command
@@ -94,6 +98,7 @@ class App:
         self._backend = backend
         self._environ = environment(environ)
         self._others = others
+        self._clean = clean
         self._poll = poll
         self._changed = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
@@ -157,24 +162,30 @@ class App:
     async def _start(self) -> asyncio.subprocess.Process:
         self._expect()
         self._tell(AppState.STARTING)
-        starting = asyncio.ensure_future(
-            asyncio.create_subprocess_shell(
-                self._command,
-                cwd=self._root,
-                env=self._environ,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        )
+        # A pipe of our own: with asyncio's a process has not ended before whoever it left its
+        # output to has, too (a server in the background, a daemon).
+        ours, theirs = os.pipe()
+        self._reading = asyncio.create_task(self._read(ours), name="app output")
         try:
-            self._process = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            self._process = await starting  # it is there by now: somebody has to end it
-            raise
+            starting = asyncio.ensure_future(
+                asyncio.create_subprocess_shell(
+                    self._command,
+                    cwd=self._root,
+                    env=self._environ,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=theirs,
+                    stderr=asyncio.subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+            try:
+                self._process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                self._process = await starting  # it is there by now: somebody has to end it
+                raise
+        finally:
+            os.close(theirs)
         self._switch.watch(self._process.pid)
-        self._reading = asyncio.create_task(self._read(self._process), name="app output")
         return self._process
 
     async def _until_ended_or_changed(self, process: asyncio.subprocess.Process) -> bool:
@@ -257,23 +268,32 @@ class App:
 
     # -- output and sources -----------------------------------------------------------------------
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        rest = b""
-        while piece := await process.stdout.read(CHUNK):
-            *lines, rest = (rest + piece).split(b"\n")
-            if len(rest) > CHUNK:
-                lines, rest = [*lines, rest], b""
-            self._say(lines)
-            await asyncio.sleep(PACE)
-        if rest:
-            self._say([rest])
+    async def _read(self, pipe: int) -> None:
+        """Tell what comes out of *pipe*, until nobody can write into it any more; closes it."""
+        output = asyncio.StreamReader(limit=CHUNK)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(output), os.fdopen(pipe, "rb")
+        )
+        rest, told = b"", False
+        try:
+            while piece := await output.read(CHUNK):
+                *lines, rest = (rest + piece).split(b"\n")
+                if lines and told:  # the end of a line whose beginning was enough
+                    lines, told = lines[1:], False
+                if len(rest) > CHUNK:
+                    lines, told, rest = [*lines, *([] if told else [rest])], True, b""
+                self._say(lines)
+                await asyncio.sleep(len(piece) * BYTE_PACE + len(lines) * LINE_PACE)
+            if rest and not told:
+                self._say([rest])
+        finally:
+            transport.close()
 
     def _say(self, lines: list[bytes]) -> None:
         if lines:
-            told = (each[: 4 * LINE].decode("utf-8", "replace").rstrip("\r") for each in lines)
-            plain = (_COLOURS.sub("", each)[:LINE] for each in told)
-            self._bus.publish(AppOutput(lines=tuple(plain)))
+            said = (_COLOURS.sub("", each.decode("utf-8", "replace")) for each in lines)
+            shown = (each if len(each) <= LINE else self._clean(each)[:LINE] for each in said)
+            self._bus.publish(AppOutput(lines=tuple(each.rstrip("\r") for each in shown)))
 
     async def _watch(self, others: Callable[[], frozenset[str]]) -> None:
         """Note when the app's sources are other than they were."""

@@ -261,6 +261,7 @@ class Companions:
             backend=self.backend,
             environ=os.environ,
             others=self._others if self._settings.restart else None,
+            clean=self._loop.redactor.text,
             poll=self._settings.poll,
         )
         await self.app.run()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from devserver.app import App, environment, pauses
+from devserver.app import CHUNK, LINE, App, environment, pauses
 from devserver.backend import Backend
 from devserver.events import AppChanged, AppOutput, Bus, Event, Notice, Reader
+from devserver.redact import Redactor
 
 SERVER = """\
 import http.server, os, sys
@@ -176,6 +177,56 @@ async def test_a_flood_of_output(tmp_path: Path) -> None:
         lines = [line for each in app.seen if isinstance(each, AppOutput) for line in each.lines]
     assert lines[0] == "\ufffd" * 10
     assert max(map(len, lines)) <= 2000
+
+
+SECRET = "correct-horse-battery-staple"
+
+
+async def test_half_a_secret_is_not_told(tmp_path: Path) -> None:
+    """A line that is cut is without secrets before, and its rest is not told as another line."""
+    bus = Bus()
+    said = (
+        "x" * (LINE - 10) + SECRET + "\n" + "y" * (CHUNK - 10) + SECRET + "z" * CHUNK + "\nlast\n"
+    )
+    (tmp_path / "said.txt").write_text(said, encoding="utf-8")
+    clean = Redactor([SECRET]).text
+    app = App("cat said.txt", tmp_path, bus, backend=None, environ=os.environ, clean=clean)
+    lines: list[str] = []
+    with bus.reading() as events:
+        task = asyncio.create_task(app.run())
+        async with asyncio.timeout(10):
+            async for event in events:
+                if isinstance(event, AppOutput):
+                    lines += event.lines
+                if "last" in lines:
+                    break
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await app.end()
+
+    assert [line[:1] for line in lines] == ["x", "y", "l"]
+    assert not any(SECRET[:8] in line for line in lines)
+    assert max(map(len, lines)) <= LINE
+
+
+@pytest.mark.parametrize("apart", ["", "setsid "])
+async def test_a_crash_that_leaves_somebody_behind(tmp_path: Path, apart: str) -> None:
+    """The app has ended though what it started goes on, and holds its output open."""
+    port = free_port()
+    async with running(tmp_path, f"echo hi; {apart}sleep 30 & exit 3", port) as app:
+        await app.said("hi")
+        assert "exit code 3" in ((await app.state("crashed")).detail or "")
+        await app.state("starting")
+
+
+async def test_short_lines_do_not_flood(tmp_path: Path) -> None:
+    """Nothing that is told at once takes long to look at, and the loop goes on."""
+    port = free_port()
+    async with running(tmp_path, "yes ''", port) as app:
+        for _ in range(10):
+            event = await app.until(lambda each: isinstance(each, AppOutput))
+            assert isinstance(event, AppOutput)
+            assert len(event.lines) <= CHUNK
 
 
 async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
