@@ -13,7 +13,7 @@ import hmac
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -98,10 +98,11 @@ LIVE: "web.AppKey[set[web.WebSocketResponse]]" = web.AppKey("LIVE", set)
 
 
 def dashboard_app(door: Door) -> web.Application:
-    app = web.Application(middlewares=[guarded, guard(frozenset())], client_max_size=FORM_LIMIT)
+    app = web.Application(middlewares=[plain, guard(frozenset())], client_max_size=FORM_LIMIT)
     app[DOOR] = door
     app[DRAWINGS] = Drawings(door)
     app[LIVE] = set()
+    app.on_response_prepare.append(protected)
     app.on_shutdown.append(hang_up)
     app.add_routes(
         [
@@ -119,16 +120,18 @@ def dashboard_app(door: Door) -> web.Application:
 
 
 @web.middleware
-async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every answer carries the policy, errors too."""
+async def plain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Errors are told as text, and say nothing of who asked."""
     try:
-        response = await handler(request)
+        return await handler(request)
     except web.HTTPException as error:
-        response = web.Response(status=error.status, text=f"{error.reason}\n")
-    if not response.prepared:
-        response.headers.update(HEADERS)
-        response.headers["Content-Security-Policy"] = _policy(request)
-    return response
+        return web.Response(status=error.status, text=f"{error.reason}\n")
+
+
+async def protected(request: web.Request, response: web.StreamResponse) -> None:
+    """Every answer carries the policy, whatever went wrong."""
+    response.headers.update(HEADERS)
+    response.headers["Content-Security-Policy"] = _policy(request)
 
 
 def _policy(request: web.Request) -> str:
@@ -236,19 +239,29 @@ async def live(request: web.Request) -> web.StreamResponse:
         news.set()
 
     with ExitStack() as stack:
+        stack.callback(request.app[LIVE].discard, socket)
         stack.enter_context(door.desk.bus.listening(stir))
         stack.enter_context(door.desk.traffic.listening(stir))
         drawings.stale()  # while nobody looked, nobody heard what happened
         telling = asyncio.create_task(_tell(socket, door, drawings, look, news))
+        hearing = asyncio.create_task(_heard_out(socket))
         try:
-            async for _ in socket:  # nothing is said; the end is heard
-                pass
+            await asyncio.wait((telling, hearing), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await telling
-            request.app[LIVE].discard(socket)
+            for each in (telling, hearing):
+                each.cancel()
+            await asyncio.wait((telling, hearing))
+        if not telling.cancelled():
+            if request.transport is not None:
+                request.transport.abort()  # what the page did not take would be waited for
+            telling.result()  # one that cannot be drawn is trouble of ours
     return socket
+
+
+async def _heard_out(socket: web.WebSocketResponse) -> None:
+    """Wait for the end; nothing else is said."""
+    async for _ in socket:
+        pass
 
 
 async def _tell(
@@ -275,7 +288,6 @@ async def _tell(
             async with asyncio.timeout(SLOW):
                 await socket.send_json(message)
         except (TimeoutError, ConnectionError):
-            await socket.close(code=1013)
             return
 
 
