@@ -133,5 +133,6 @@ def routed(path: str) -> str:
     resolves dots and doubled slashes; some take a backslash for a slash, end at a NUL, or trim.
     """
     written = unquote(path).partition("\0")[0].replace("\\", "/").casefold()
-    segments = (each.partition(";")[0].strip() for each in written.split("/"))
+    seen = "".join(each for each in written if each.isprintable())
+    segments = (each.partition(";")[0].strip() for each in seen.split("/"))
     return "/" + normpath("/".join(("", *segments))).lstrip("/")

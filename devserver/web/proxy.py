@@ -19,6 +19,7 @@ from yarl import URL
 
 from devserver import redact
 from devserver.backend import Backend, BackendUnavailable, end_to_end
+from devserver.descriptor.visible import one_line
 from devserver.traffic import BODY_KEPT, Exchange, Message, Tell, Way
 from devserver.web import snippet, websocket
 from devserver.web.forwarded import from_app, onward, scheme
@@ -194,19 +195,22 @@ def _answering(
     if (location := headers.get("Location")) is not None:
         headers["Location"] = _ours(location, request, proxy)
     return from_app(
-        web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers), headers
+        web.StreamResponse(
+            status=answer.status, reason=one_line(answer.reason or ""), headers=headers
+        ),
+        headers,
     )
 
 
 def _ours(location: str, request: web.Request, proxy: Proxy) -> str:
     """A redirect to the app's own address is one to ours, by whichever loopback name it goes."""
+    app = URL(proxy.backend.url)
     try:
-        there, app = URL(location, encoded=True), URL(proxy.backend.url)
-    except ValueError:
+        there = URL(location, encoded=True)
+        same = (there.scheme, there.port) == (app.scheme, app.port)
+    except ValueError:  # its port, say, is looked at only now
         return location
-    if (there.scheme, there.port) != (app.scheme, app.port) or not (
-        there.host == app.host or {there.host, app.host} <= OURS
-    ):
+    if not same or not (there.host == app.host or {there.host, app.host} <= OURS):
         return location
     return f"{scheme(request, proxy.public_url)}://{request.host}{there.raw_path_qs}" + (
         f"#{there.raw_fragment}" if there.raw_fragment else ""

@@ -47,6 +47,8 @@ LARGE_AT_ONCE = 8
 """Larger callbacks that are held in memory at once: anybody may send some. Others wait unread."""
 HEADERS_LIMIT = 128 * 1024
 """Bytes of all headers of a request: cookies of `localhost` are those of all its ports together."""
+OVERRIDES = frozenset({"x-http-method", "x-http-method-override", "x-method-override"})
+"""Headers by which many an app takes another method for POST."""
 _REMOTE = "remote_plugin_"
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 
@@ -97,9 +99,9 @@ def public_app(site: Site, hosts: frozenset[str]) -> web.Application:
                 *(("*", name, descriptor) for name in sorted(NAMES)),
                 ("GET", "/_upm-dev/health", health),
                 ("GET", snippet.PATH, snippet.answer),
-                ("GET", f"{ARTIFACTS}{{path:.*}}", artifact),
-                ("*", "/_upm-dev/{path:.*}", nothing),
-                ("*", "/{path:.*}", anything_else),
+                ("GET", f"{ARTIFACTS}{{path:(?s:.*)}}", artifact),
+                ("*", "/_upm-dev/{path:(?s:.*)}", nothing),
+                ("*", "/{path:(?s:.*)}", anything_else),
             )
         ]
     )
@@ -203,7 +205,7 @@ async def anything_else(request: web.Request) -> web.StreamResponse:
     """A callback where the descriptor declares one here; else the app's, where there is one."""
     site = request.app[SITE]
     specs = site.published.callbacks(request.path)
-    if specs and request.method == "POST":
+    if specs and (request.method == "POST" or not OVERRIDES.isdisjoint(_names(request))):
         return await callback(request, site, specs)
     if request.method == "POST" and site.published.newest is None:
         # It may be a callback: which paths those have, nobody knows yet.
@@ -222,6 +224,10 @@ async def anything_else(request: web.Request) -> web.StreamResponse:
         )
     )
     return response
+
+
+def _names(request: web.Request) -> set[str]:
+    return {name.lower().replace("_", "-") for name in request.headers}
 
 
 async def callback(

@@ -154,10 +154,17 @@ async def test_another_way_to_write_a_path(
             "/installed%00.html",
             "/x/..%5cinstalled",
             "/installed%09/",
+            "/installed%0a",
+            "/installed%2500",
+            "/installed%e2%80%8b",
         ):
             url = URL(our.public + path, encoded=True)
             async with client.post(url, json={"key": "com.acme.hello"}) as answer:
                 assert answer.status == 401, path
+        for method, name in (("PUT", "X-HTTP-Method-Override"), ("GET", "X_Method_Override")):
+            headers = {name: "POST"}
+            async with client.request(method, f"{our.public}/installed", headers=headers) as answer:
+                assert answer.status == 401, method
         async with client.post(f"{our.public}/elsewhere", json={}) as answer:
             assert answer.status == 204
         assert app.paths[before:] == ["/elsewhere"]

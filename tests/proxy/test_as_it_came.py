@@ -46,6 +46,16 @@ async def test_nothing_is_added_to_an_answer() -> None:
     assert b"Content-Type: text/x\r\n" in named
 
 
+@pytest.mark.parametrize("reason", [b"All\x0bGood", b"Tr\xe8s bien", b""])
+async def test_what_the_app_calls_its_status(reason: bytes) -> None:
+    """Comes through as far as it can be written into a line."""
+    answer = OK.replace(b"200 OK", b"200 " + reason)
+    _, got = await passed(answer, b"GET /x HTTP/1.1\r\n" + HEAD + b"\r\n")
+
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert got.endswith(b"\r\n\r\nok")
+
+
 async def test_long_headers() -> None:
     """Cookies of localhost are those of all its ports; tokens and state make long queries."""
     long = b"a" * 20_000

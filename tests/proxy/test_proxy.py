@@ -140,6 +140,8 @@ async def test_the_scheme_of_a_tunnel(client: aiohttp.ClientSession) -> None:
         ("/next", "/next"),
         ("https://elsewhere.example/x", "https://elsewhere.example/x"),
         ("http://[", "http://["),
+        ("http://localhost:abc/", "http://localhost:abc/"),
+        ("http://localhost:99999/", "http://localhost:99999/"),
     ],
 )
 async def test_redirects(front: Front, client: aiohttp.ClientSession, to: str, where: str) -> None:
