@@ -306,7 +306,8 @@ class Serve:
             artifacts=self._artifacts,
             address=where.public_url,
         )
-        log = HostLog(self._plugin.module, named) if near or named else None
+        clean = self._redactor.text
+        log = HostLog(self._plugin.module, named, clean) if near or named else None
         return ByJar(upm, self._plugin, self.bus, way, log)
 
     async def _simulator(self, stack: AsyncExitStack) -> Target:

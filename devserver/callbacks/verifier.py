@@ -21,6 +21,8 @@ from devserver.model import CallbackSpec, Verdict
 REFETCH = 1.0
 """Seconds between two questions for one target's key: a host that restarted may have a new one, and
 a flood of forged calls must not become a flood of ours."""
+DOWN = "NET-CONNECTION-REFUSED"
+"""The code of a target at which nothing listens (docs/refusals.md)."""
 ASK = 5.0
 """Seconds a target may take to tell its key."""
 STRANGE_KEYS = 10
@@ -61,6 +63,8 @@ class _Known:
     strange: deque[float] = field(default_factory=lambda: deque(maxlen=STRANGE_KEYS))
     """When it was asked for a key that it did not have (monotonic)."""
     asked: float = float("-inf")
+    is_down: bool = False
+    """Nothing listened there when it was asked last: then it calls nobody either."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -235,7 +239,8 @@ class Verifier:
         )
 
     def _nobody(self, claimed: str) -> _Found:
-        silent = sorted(name for name, known in self._known.items() if known.identity is None)
+        unknown = {name: known for name, known in self._known.items() if known.identity is None}
+        silent = sorted(name for name, known in unknown.items() if not known.is_down)
         if silent:
             names = ", ".join(silent)
             return None, Verdict.UNVERIFIABLE, f"{names} did not tell the key that it signs with"
@@ -244,7 +249,8 @@ class Verifier:
             for name, known in self._known.items()
             if known.identity is not None
         )
-        return _forged(f"it is signed as {claimed}, which is no target of ours ({ours})")
+        down = "".join(f"; nothing listens at {name}" for name in unknown)
+        return _forged(f"it is signed as {claimed}, which is no target of ours ({ours}{down})")
 
     async def _candidates(self, claimed: str, call: Call) -> AsyncIterator[_Candidate]:
         """The targets called *claimed*: as we know them, then as they say when asked anew.
@@ -289,9 +295,11 @@ class Verifier:
         async with known.lock:
             if time.monotonic() - known.asked < REFETCH:
                 return
-            # One that does not answer stays unknown: the finding says so.
-            with suppress(TargetError):
+            try:
                 known.identity = await known.host.identity(limit=ASK)
+                known.is_down = False
+            except TargetError as error:  # it stays unknown: the finding says so
+                known.is_down = error.code == DOWN
             known.asked = time.monotonic()
 
     async def _install_key(self, known: _Known, key_id: str) -> str | None:

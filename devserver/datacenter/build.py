@@ -4,7 +4,7 @@ The newest JAR is read once for as long as it is the same. Nothing is ever built
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +33,28 @@ BUILD_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """The JAR that counts; `entries` is what it holds of the files that may be exchanged.
+    """The JAR that counts, and the `names` of its entries.
 
-    None stands for what is too large to be compared.
+    `entries` is what it holds of the files that may be exchanged, as far as it was `unpacked`; None
+    stands for what is too large to be compared.
     """
 
     file: File
     built: Built
-    entries: Mapping[str, bytes | None]
+    names: frozenset[str]
+    entries: dict[str, bytes | None]
+
+    def unpack(self, wanted: Iterable[str]) -> None:
+        """Have these among the `entries`, as far as the JAR has them: it is read again for them.
+
+        Sources come while we run, by a checkout say, and what is not wanted at first is not kept.
+        """
+        missing = [each for each in wanted if each in self.names and each not in self.entries]
+        if not missing:
+            return
+        archive = _archive(self.file)
+        found = _entries(archive, missing) if isinstance(archive, Archive) else {}
+        self.entries.update({each: found.get(each) for each in missing})
 
 
 class Build:
@@ -56,7 +70,7 @@ class Build:
         self._module = module
         self._pattern = pattern
         self._wanted = wanted
-        self._read: tuple[str, Jar | Diagnostic] | None = None
+        self._read: tuple[str, Jar] | None = None
         self._was_whole = False
         self._gone_at: float | None = None
         """Since when there is no JAR, by `time.monotonic()`."""
@@ -76,11 +90,12 @@ class Build:
         found = self.jars()
         stamp = " ".join(f"{each.name} {each.stamp}" for each in found[:2])
         if self._read is None or self._read[0] != stamp:
-            self._read = (stamp, self._look_into(found))
-        jar = self._read[1]
-        if isinstance(jar, Jar):
-            self._was_whole, self._gone_at = True, None
-        return jar
+            jar = self._look_into(found)
+            if not isinstance(jar, Jar):
+                return jar  # why it cannot be used may end without a change of it
+            self._read = (stamp, jar)
+        self._was_whole, self._gone_at = True, None
+        return self._read[1]
 
     def open(self) -> tuple[File, Archive]:
         """The newest one as it is now.
@@ -145,7 +160,8 @@ class Build:
         built = archive if isinstance(archive, Unfit) else carry.built(archive)
         match archive, built:
             case Archive(), Built():
-                return Jar(newest, built, _entries(archive, self._wanted()))
+                entries = _entries(archive, self._wanted())
+                return Jar(newest, built, frozenset(archive.names), entries)
             case (Unfit() as unfit, _) | (_, Unfit() as unfit):
                 return error("B003", f"{newest.name} {unfit.reason}", newest.name, unfit.fix)
         raise AssertionError  # for the type checker: there is no third

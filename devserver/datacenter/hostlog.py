@@ -1,9 +1,12 @@
 """What a product logs about our app: read from where its log stood when the installation began."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+
+from devserver import redact
 
 LONGEST = 1024 * 1024
 """Bytes of a log that are looked at after an installation."""
@@ -24,11 +27,20 @@ class Told:
 
 
 class HostLog:
-    """The logs of a product; *files* are named by the user, else those of the SDK are found."""
+    """The logs of a product; *files* are named by the user, else those of the SDK are found.
 
-    def __init__(self, module: Path, files: Iterable[Path] = ()) -> None:
+    *clean* takes the secrets out of a line.
+    """
+
+    def __init__(
+        self,
+        module: Path,
+        files: Iterable[Path] = (),
+        clean: Callable[[str], str] = redact.text,
+    ) -> None:
         self._module = module
         self._named = tuple(files)
+        self._clean = clean
         self._stood: dict[Path, int] = {}
 
     def begin(self) -> None:
@@ -40,9 +52,9 @@ class HostLog:
         wanted = tuple(each for each in words if each)
         found = []
         for each in self._files():
-            lines = tuple(_about(_tail(each, self._stood.get(each, 0)), wanted))
-            if lines:
-                found.append(Told(str(each), lines[:SHOWN]))
+            about = islice(_about(_tail(each, self._stood.get(each, 0)), wanted), SHOWN)
+            if lines := tuple(self._clean(line)[:WIDTH] for line in about):
+                found.append(Told(str(each), lines))
         return found
 
     def _files(self) -> list[Path]:
@@ -62,7 +74,7 @@ def _about(text: str, words: tuple[str, ...]) -> Iterator[str]:
         lines = record.splitlines()
         for number, line in enumerate(lines):
             if number < BEGINNING or line.startswith("Caused by"):
-                yield line.replace("\t", "  ")[:WIDTH]
+                yield line.replace("\t", "  ")
 
 
 def _tail(file: Path, stood: int) -> str:

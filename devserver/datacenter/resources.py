@@ -52,16 +52,26 @@ class Resources:
         if self._basis != (jar.file, properties):
             self._known.clear()
             self._basis = (jar.file, properties)
-        replaced: dict[str, bytes] = {}
+        there = list(self.files())
+        stamps = {name: stamp for name, (stamp, _) in self._known.items()}
+        fresh = [each for each in there if stamps.get(each.name) != each.stamp]
+        jar.unpack(name for each in fresh for name in (each.name, *filtered.twins(each.name)))
         kept: dict[str, str] = {}
-        for each in self.files():
-            known = self._known.get(each.name)
-            if known is None or known[0] != each.stamp:
-                known = self._known[each.name] = (each.stamp, self._one(each, jar, properties))
-            if isinstance(known[1], str):
-                kept[each.name] = known[1]
+        for each in fresh:
+            self._known.pop(each.name, None)
+            source = content(each)
+            if isinstance(source, Unfit):  # which may end without a change of it
+                kept[each.name] = f"{source.reason}: the JAR keeps what it has"
             else:
-                replaced |= known[1]
+                found = self._one(each.name, source, jar, properties)
+                self._known[each.name] = (each.stamp, found)
+        replaced: dict[str, bytes] = {}
+        for each in there:
+            _, found = self._known.get(each.name, ("", {}))
+            if isinstance(found, str):
+                kept[each.name] = found
+            else:
+                replaced |= found
         return replaced, kept
 
     def _goes(self, name: str) -> bool:
@@ -71,13 +81,9 @@ class Resources:
         return self._everything or scanned or name.endswith(".properties")
 
     def _one(
-        self, file: File, jar: Jar, properties: Mapping[str, str]
+        self, entry: str, source: bytes, jar: Jar, properties: Mapping[str, str]
     ) -> Mapping[str, bytes] | str:
-        source = content(file)
-        if isinstance(source, Unfit):
-            return f"{source.reason}: the JAR keeps what it has"
-        entry = file.name
-        if entry not in jar.entries:
+        if entry not in jar.names:
             return {entry: source}
         if (old := jar.entries[entry]) is None:
             return "it is too large in the JAR to be compared: it stays as it is there"
@@ -89,5 +95,5 @@ class Resources:
             return "the build made something else of it: it stays as it is in the JAR"
         made = filtered.made(source, how, properties)
         return dict.fromkeys(
-            (entry, *(each for each in filtered.twins(entry) if each in jar.entries)), made
+            (entry, *(each for each in filtered.twins(entry) if each in jar.names)), made
         )

@@ -144,7 +144,7 @@ class Archive:
         begin = found.start + LOCAL.size + header[9] + header[10]
         packed = memoryview(self.data)[begin : begin + compressed]
         if fields[4] == STORED:
-            return bytes(packed)
+            return bytes(packed) if compressed == size else None
         if fields[4] != DEFLATED:
             return None
         try:

@@ -66,6 +66,7 @@ class Host:
     signs_with: int = 0
     keys: dict[str, str] = field(default_factory=dict)
     silent: bool = False
+    down: bool = False
     url: str = "http://localhost:2990/jira"
     asked: int = 0
     asked_for: list[str] = field(default_factory=list)
@@ -75,6 +76,8 @@ class Host:
         self.asked += 1
         if self.silent:
             raise TargetUnavailable("nobody is there")
+        if self.down:
+            raise TargetUnavailable("nothing listens there", code="NET-CONNECTION-REFUSED")
         return Identity(self.key, public_pem(private_key(self.signs_with)))
 
     async def install_key(self, key_id: str, *, limit: float | None = None) -> str | None:
@@ -513,6 +516,14 @@ async def test_what_strangers_say_is_repeated_in_short() -> None:
     assert found.verdict is Verdict.FORGED
     assert found.key == long[: module.KEY_LIMIT]
     assert len(found.reason or "") <= module.REASON_LIMIT
+
+
+async def test_a_target_that_is_down_calls_nobody() -> None:
+    """So a call of a stranger's is forged, however many of our targets do not run just now."""
+    found = await verify(oauth(consumer="whoever"), Host(), Host(down=True))
+
+    assert found.verdict is Verdict.FORGED
+    assert "nothing listens at host1" in (found.reason or "")
 
 
 async def test_a_flood_of_strange_keys_is_no_flood_of_questions() -> None:

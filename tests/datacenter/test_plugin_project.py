@@ -10,13 +10,14 @@ from datacenter.plugins import BUNDLE, KEY, POM, TRANSFORMERLESS, PluginProject,
 
 from devserver.datacenter import findings
 from devserver.datacenter.files import jars
-from devserver.datacenter.hostlog import HostLog
+from devserver.datacenter.hostlog import WIDTH, HostLog
 from devserver.datacenter.plugin import Plugin, plugin_of
 from devserver.descriptor.archive import Archive, parse
 from devserver.descriptor.mark import mark
 from devserver.errors import TargetUnavailable
 from devserver.model import Descriptor, Diagnostic
 from devserver.reading import Reading, read
+from devserver.redact import Redactor
 from devserver.settings import Settings
 from devserver.sources import Sources, find_descriptor
 
@@ -252,6 +253,52 @@ def test_resources_go_along_when_asked(project: PluginProject) -> None:
     assert "B009" in opened.told()
 
 
+FILTERED = "v=${project.version}\na=b\nc=d\n"
+
+
+def test_a_source_that_comes_later_is_what_the_build_made_of_it(project: PluginProject) -> None:
+    """A checkout brings one of which the JAR has the filtered form: that stays."""
+    built = FILTERED.replace("${project.version}", "1.0").encode()
+    project.build(more={"other.properties": built})
+    opened = Opened(project.root)
+    opened.good()
+    (project.resources / "other.properties").write_text(FILTERED)
+    assert opened.packed().read("other.properties") == built
+    assert opened.told() == []
+    (project.resources / "other.properties").write_text(FILTERED.replace("a=b", "a=x"))
+    assert opened.packed().read("other.properties") == built.replace(b"a=b", b"a=x")
+
+
+def test_a_new_build_may_treat_sources_otherwise(project: PluginProject) -> None:
+    """What was found out with the JAR before counts no more."""
+    source = project.resources / "other.properties"
+    source.write_text(FILTERED)
+    project.build(more={"other.properties": FILTERED.encode()})
+    opened = Opened(project.root)
+    source.write_text(FILTERED.replace("a=b", "a=x"))
+    assert opened.packed().read("other.properties") == source.read_bytes()
+
+    built = source.read_bytes().replace(b"${project.version}", b"1.0")
+    project.build(more={"other.properties": built}, age=30)
+    assert opened.packed().read("other.properties") == built
+    source.write_text(FILTERED.replace("a=b", "a=y"))
+    assert opened.packed().read("other.properties") == built.replace(b"a=x", b"a=y")
+
+    project.build(more={"other.properties": source.read_bytes()}, age=10)
+    assert opened.packed().read("other.properties") == source.read_bytes()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_what_cannot_be_read_may_be_readable_later(project: PluginProject) -> None:
+    """Without another change of it."""
+    built = project.build()
+    built.chmod(0)
+    opened = Opened(project.root)
+    assert opened.error().code == "B003"
+    built.chmod(0o644)
+    assert opened.good().key == KEY
+
+
 def test_classes_go_along_when_asked(project: PluginProject) -> None:
     """Those that an IDE has compiled since; otherwise newer sources are spoken of."""
     project.build()
@@ -334,6 +381,18 @@ def test_the_log_of_the_product_that_the_sdk_runs(tmp_path: Path) -> None:
     assert found.since([KEY])[0].lines == ("2026-11-24 WARN com.acme.hello rotated",)
     log.unlink()
     assert found.since([KEY]) == []
+
+
+def test_a_log_gives_no_half_of_a_secret(tmp_path: Path) -> None:
+    """A line is cut once the secrets are out of it."""
+    log = tmp_path / "a.log"
+    log.write_text("")
+    found = HostLog(tmp_path, [log], Redactor(["correct-horse-battery-staple"]).text)
+    found.begin()
+    log.write_text(f"2026-11-24 {KEY} {'x' * (WIDTH - 50)} correct-horse-battery-staple\n")
+    [told] = found.since([KEY])
+    assert "correct" not in told.lines[0]
+    assert len(told.lines[0]) <= WIDTH
 
 
 def test_every_finding_says_what_to_do() -> None:

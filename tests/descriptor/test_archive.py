@@ -202,6 +202,14 @@ def test_no_bytes_break_it(noise: bytes, at: int) -> None:
             patch.patched(found, {MAIN: b"x"})
 
 
+def test_an_entry_that_is_larger_than_it_says() -> None:
+    """Is not read: what it says is what keeps us from unpacking too much."""
+    data = bytearray(packed({"a": b"x" * 10_000}, stored=True))
+    struct.pack_into("<I", data, data.rfind(b"PK\x01\x02") + 24, 5)
+
+    assert good(bytes(data)).read("a", limit=100) is None
+
+
 def test_an_entry_that_is_there_twice() -> None:
     """A duplicate is left alone, unless it is what is to be replaced."""
     file = io.BytesIO()
