@@ -189,7 +189,12 @@ class Redactor:
         self.add(*secrets)
 
     def __repr__(self) -> str:
-        return f"<Redactor of {len(self._secrets)} secrets>"
+        return f"<Redactor of {self.known} secrets>"
+
+    @property
+    def known(self) -> int:
+        """How many there are: what was shown before there were more may hold one."""
+        return len(self._secrets)
 
     def add(self, *secrets: str) -> None:
         """Know these from now on; empty ones are nothing."""

@@ -23,6 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "files",
             "git",
             "openfiles",
+            "shipped",
             "userstate",
             "__init__",
         }

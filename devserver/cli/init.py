@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from devserver import shipped
 from devserver.cli import questions
 from devserver.errors import UsageError
 
@@ -76,7 +77,7 @@ def write(folder: Path, starter: str, facts: Mapping[str, str]) -> tuple[str, ..
 
 def _files(starter: str) -> dict[str, Path]:
     """What the starter brings, by the name that it gets."""
-    folder = starters() / starter
+    folder = shipped.folder("starters", starter)
     names = sorted(
         each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
     )
@@ -91,13 +92,6 @@ def _refuse_taken(folder: Path, starter: str) -> None:
             f"{folder} has {', '.join(taken)} already: nothing was written",
             remedy="name a folder that is new: upm-dev init DIR",
         )
-
-
-def starters() -> Path:
-    """Where the starters are: inside the package of a wheel, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "templates" / "starters"
-    return inside if inside.is_dir() else package.parent / "templates" / "starters"
 
 
 def _default(

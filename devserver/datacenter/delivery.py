@@ -354,9 +354,8 @@ class ByJar:
             self._bus.publish(
                 Notice(
                     severity=Severity.WARNING,
-                    message="QuickReload is active: after each build it puts that build in the "
-                    "place of what upm-dev installed",
-                    remedy="upm-dev then installs its own again; or disable one of the two",
+                    message=f"QuickReload is active: {known.RELOADS}",
+                    remedy=known.RELOADS_REMEDY,
                     target=self._name,
                 )
             )

@@ -5,13 +5,12 @@ Whatever an app declares is hostile text here: a name, a vendor's URL, a descrip
 
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-import devserver
+from devserver import shipped
 from devserver.simulator import representations
 from devserver.simulator.app import Module
 from devserver.simulator.gates import Caller
@@ -22,14 +21,8 @@ from devserver.simulator.users import Role
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+HERE = ("web", "simulator")
 NOT_PAGES = frozenset({"webhook", "web-hook", "webhooks", "remote-plugin-container"})
-
-
-def folder() -> Path:
-    """Where the templates are: inside the package of a wheel, beside it in a checkout."""
-    package = Path(devserver.__file__).parent
-    inside = package / "templates" / "web" / "simulator"
-    return inside if inside.is_dir() else package.parent / "templates" / "web" / "simulator"
 
 
 @cache
@@ -37,7 +30,7 @@ def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(folder()),
+        loader=FileSystemLoader(shipped.folder(*HERE)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -148,5 +141,6 @@ def problem(host: SimulatedHost, caller: Caller, status: int, title: str, why: s
 
 async def style(request: web.Request) -> web.Response:
     return web.Response(
-        body=(folder() / "style.css").read_bytes(), headers={"Content-Type": "text/css"}
+        body=(shipped.folder(*HERE) / "style.css").read_bytes(),
+        headers={"Content-Type": "text/css"},
     )

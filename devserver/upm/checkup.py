@@ -5,10 +5,12 @@ asked (`probing`), whether JARs are taken, whether the target reaches us, and wh
 """
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from devserver import interfaces
@@ -184,9 +186,11 @@ def _state(upm: Upm, answer: Answer) -> Check | None:
 
 def _clock(date: str | None) -> Check:
     try:
-        off = parsedate_to_datetime(date or "").timestamp() - time.time()
+        says = parsedate_to_datetime(date or "")
     except (ValueError, TypeError):
         return Check("clock", Level.OK, "it does not tell its time")
+    # With -0000 it says that it keeps UTC, and Python that there is no zone.
+    off = (says if says.tzinfo else says.replace(tzinfo=UTC)).timestamp() - time.time()
     if abs(off) < SKEW:
         return Check("clock", Level.OK, "the clocks agree")
     level = Level.FAILURE if abs(off) >= SKEW_LIMIT else Level.WARNING
@@ -238,7 +242,7 @@ async def _host(upm: Upm, listed: Mapping[str, Plugin]) -> AsyncIterator[Check]:
 
 
 def _version(version: str | None) -> Check:
-    if version is None:
+    if version is None or not _numbers(version):
         return Check("UPM", Level.OK, "there; it does not tell its own version")
     if _numbers(version) < OLDEST:
         remedy = "update it in the product: older ones know fewer ways to install"
@@ -247,7 +251,7 @@ def _version(version: str | None) -> Check:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(each) for each in version.split(".")[:2] if each.isdigit())
+    return tuple(map(int, re.findall(r"[0-9]{1,9}", version)[:2]))
 
 
 def _quick_reload(reloader: Plugin | None) -> Check:
@@ -256,8 +260,8 @@ def _quick_reload(reloader: Plugin | None) -> Check:
     return Check(
         "QuickReload",
         Level.WARNING,
-        "active: after each build it puts that build in the place of what upm-dev installed",
-        "upm-dev then installs its own again; or disable one of the two",
+        f"active: {known.RELOADS}",
+        known.RELOADS_REMEDY,
     )
 
 

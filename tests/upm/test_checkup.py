@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -126,6 +127,31 @@ async def test_clocks() -> None:
     assert off["clock"].level is Level.WARNING
     assert far["clock"].level is Level.FAILURE
     assert "behind" in far["clock"].message
+
+
+async def test_a_clock_without_a_zone_keeps_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is what -0000 says; ours need not."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        date = format_datetime(datetime.now(UTC)).replace("+0000", "-0000")
+        found = await checks(upm({"/jira/status": answer(200, "{}", Date=date)}))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert found["clock"].message == "the clocks agree"
+
+
+@pytest.mark.parametrize(
+    ("version", "says"), [("v8.0", "version v8.0"), ("next", "does not tell its own version")]
+)
+async def test_versions_as_they_are_written(version: str, says: str) -> None:
+    """With a letter before it, or with nothing that could be compared."""
+    found = await checks(upm(version=version))
+
+    assert says in found["UPM"].message
+    assert found["UPM"].level is Level.OK
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import devserver
+from devserver import shipped
 from devserver.commands import AGREEABLE
 from devserver.descriptor.diff import diff, sentence
 from devserver.descriptor.visible import one_line, visible
@@ -29,6 +29,8 @@ from devserver.web.dashboard.standing import address, standing, steps, tint, tit
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+HERE = ("web", "dashboard")
+"""The templates of the pages, and what they load."""
 PANELS: Mapping[str, tuple[str, ...]] = {
     "overview": ("now", "targets", "diagnostics", "recent", "notices"),
     "descriptor": ("source", "modules", "history"),
@@ -230,7 +232,7 @@ def _source(desk: Desk, look: Look) -> dict[str, Any]:
     descriptor = _descriptor(revision, look)
     shown = desk.shown()
     if shown is not None and shown.digest == descriptor.digest:
-        listings = _beside(shown, desk.redactor.text)
+        listings = _beside(shown, desk.redactor)
     else:
         text = descriptor.body.decode("utf-8", "replace")
         listings = (show.plain_listing("rendered", text, desk.redactor.text),)
@@ -247,11 +249,12 @@ _BESIDE: dict[str, tuple[show.Listing, ...]] = {}
 """The newest only: working out where lines come from costs a rendering."""
 
 
-def _beside(shown: Shown, clean: show.Clean) -> tuple[show.Listing, ...]:
-    name = hashlib.sha256(repr((shown.digest, sorted(shown.files.items()))).encode()).hexdigest()
+def _beside(shown: Shown, redactor: Redactor) -> tuple[show.Listing, ...]:
+    made_of = (shown.digest, sorted(shown.files.items()), redactor.known)
+    name = hashlib.sha256(repr(made_of).encode()).hexdigest()
     if name not in _BESIDE:
         _BESIDE.clear()
-        _BESIDE[name] = show.side_by_side(shown, clean)
+        _BESIDE[name] = show.side_by_side(shown, redactor.text)
     return _BESIDE[name]
 
 
@@ -350,19 +353,12 @@ _CONTEXTS = {
 # -- templates ------------------------------------------------------------------------------------
 
 
-def folder() -> Path:
-    """Where the templates are: inside the package of a wheel, beside it in a checkout."""
-    package = Path(devserver.__file__).parent
-    inside = package / "templates" / "web" / "dashboard"
-    return inside if inside.is_dir() else package.parent / "templates" / "web" / "dashboard"
-
-
 @cache
 def _environment(redactor: Redactor) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
-        loader=FileSystemLoader(folder()),
+        loader=FileSystemLoader(shipped.folder(*HERE)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from devserver import shipped
 from devserver.commands import (
     Agree,
     Command,
@@ -166,7 +167,7 @@ async def static(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in FILES:
         raise web.HTTPNotFound
-    data = (panels.folder() / name).read_bytes()
+    data = (shipped.folder(*panels.HERE) / name).read_bytes()
     return web.Response(body=data, content_type=FILES[name], charset="utf-8")
 
 
