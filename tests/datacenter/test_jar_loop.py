@@ -231,6 +231,52 @@ async def test_a_disabled_module_with_its_log_line(project: PluginProject, tmp_p
         assert "Unable to enable com.acme.hello:hello" in page
 
 
+async def test_a_module_that_was_off_before_is_not_missed(project: PluginProject) -> None:
+    """Whoever switched it off knows of it; what was told once is not told at each save."""
+    async with serving(project) as (serve, host):
+        host.script(Fault(kind="disable", stage="install", code="hello", times=2))
+        project.edit("<link>/greet", "<link>/salute")
+        await serve.seen("target", state="unconfirmed", revision="r2")
+        project.edit("<link>/salute", "<link>/hail")
+        await serve.seen("target", state="confirmed", revision="r3")
+
+
+async def test_a_module_that_is_off_by_the_descriptor(project: PluginProject) -> None:
+    """Is where it should be."""
+    async with serving(project) as (serve, host):
+        host.script(Fault(kind="disable", stage="install", code="hello", times=1))
+        project.edit('<servlet key="hello"', '<servlet key="hello" state="disabled"')
+        await serve.seen("target", state="confirmed", revision="r2")
+
+
+async def test_a_module_that_comes_up_a_little_later(project: PluginProject) -> None:
+    """Hosts enable some of them once the task is done."""
+    async with serving(project) as (serve, host):
+        host.script(Fault(kind="disable", stage="install", code="hello", times=1))
+        project.edit("<link>/greet", "<link>/salute")
+
+        def is_looked_at() -> bool:
+            *_, last = (n for n, each in enumerate(host.journal) if each.stage == "install")
+            after = list(host.journal)[last + 1 :]
+            return uploads(host) == 2 and any(each.path.endswith("-key") for each in after)
+
+        await host.wait(is_looked_at)
+        host.state.set_module(KEY, "hello", enabled=True, user="admin", now=0.0)
+        await serve.seen("target", state="confirmed", revision="r2")
+        assert not serve.of("target", state="unconfirmed")
+
+
+async def test_a_target_that_is_away_is_not_put_right(project: PluginProject) -> None:
+    """What it runs now, nobody knows: the same is tried again, and nothing else is said."""
+    async with serving(project) as (serve, host):
+        lost = "upm.pluginInstall.error.response.exception"
+        host.script(Fault(kind="error", stage="install", code=lost, times=1))
+        project.edit("<link>/greet", "<link>/salute")
+        told = await serve.seen("target", state="unavailable", revision="r2")
+        assert "r1" not in told["reason"]
+        await serve.seen("target", state="confirmed", revision="r2")
+
+
 @pytest.mark.parametrize("times", [1, 2], ids=["only that one", "the old one too"])
 async def test_what_was_disabled_is_put_back(project: PluginProject, times: int) -> None:
     """A revision that the host switched off goes, the last good one comes, as today's version."""

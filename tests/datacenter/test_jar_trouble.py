@@ -65,6 +65,18 @@ async def test_a_folder_that_takes_no_jar(project: PluginProject, tmp_path: Path
     assert [each.name for each in folder.iterdir()] == ["hello-1.0.jar"]
 
 
+async def test_another_app_in_its_place(project: PluginProject) -> None:
+    """What the host says that it installed is not what was sent."""
+    async with (
+        scripted(by=installing(key="com.acme.other")) as host,
+        serving(project, host.url) as serve,
+    ):
+        told = await serve.seen("target", state="refused")
+
+    assert told["code"] == "TASK-OTHER-KEY"
+    assert "com.acme.other" in told["reason"]
+
+
 @pytest.mark.parametrize(
     ("listed", "state", "code", "words"),
     [

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from datacenter.plugins import BUNDLE, KEY, POM, TRANSFORMERLESS, PluginProject, jar
 
-from devserver.datacenter import findings
+from devserver.datacenter import build, findings
 from devserver.datacenter.files import jars
 from devserver.datacenter.hostlog import WIDTH, HostLog
-from devserver.datacenter.plugin import Plugin, plugin_of
+from devserver.datacenter.plugin import KEPT, Plugin, plugin_of
 from devserver.descriptor.archive import Archive, parse
 from devserver.descriptor.mark import mark
 from devserver.errors import TargetUnavailable
@@ -284,6 +284,12 @@ def test_a_new_build_may_treat_sources_otherwise(project: PluginProject) -> None
     source.write_text(FILTERED.replace("a=b", "a=y"))
     assert opened.packed().read("other.properties") == built.replace(b"a=x", b"a=y")
 
+    project.build(more={"other.properties": source.read_bytes()}, age=20)
+    opened.good()  # as it is, now
+    project.build(more={"other.properties": built}, age=15)
+    source.write_text(FILTERED.replace("a=b", "a=z"))
+    assert opened.packed().read("other.properties") == built.replace(b"a=x", b"a=z")
+
     project.build(more={"other.properties": source.read_bytes()}, age=10)
     assert opened.packed().read("other.properties") == source.read_bytes()
 
@@ -393,6 +399,40 @@ def test_a_log_gives_no_half_of_a_secret(tmp_path: Path) -> None:
     [told] = found.since([KEY])
     assert "correct" not in told.lines[0]
     assert len(told.lines[0]) <= WIDTH
+
+
+def test_a_build_is_waited_for_a_while(
+    project: PluginProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins with taking the JAR away; after a minute there is none, and each build has one."""
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    project.build()
+    opened = Opened(project.root)
+    opened.good()
+
+    def waited() -> bool:
+        return "waiting" in opened.plugin.build.awaited(opened.look().errors)
+
+    for _ in range(2):
+        project.jar.unlink()
+        assert waited()
+        now[0] += build.BUILD_SECONDS - 1
+        assert waited()
+        now[0] += 2
+        assert not waited()
+        project.build()
+        opened.good()
+
+
+def test_what_went_along_is_forgotten_in_time(project: PluginProject) -> None:
+    """A morning of saves is not kept in memory."""
+    project.build()
+    opened = Opened(project.root)
+    for number in range(KEPT + 5):
+        project.labels.write_text(f"greet=Hello {number}\n")
+        opened.good()
+    assert len(opened.plugin._packs) == KEPT
 
 
 def test_every_finding_says_what_to_do() -> None:
