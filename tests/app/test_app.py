@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from devserver import app as module
 from devserver.app import CHUNK, LINE, App, environment, pauses
 from devserver.backend import Backend
 from devserver.events import AppChanged, AppOutput, Bus, Event, Notice, Reader
@@ -137,10 +138,42 @@ async def test_a_crash(tmp_path: Path) -> None:
         crashed = await app.state("crashed")
         assert crashed.detail is not None
         assert crashed.detail.startswith("exit code 3; starts again in 0.5 s")
-        await app.state("crashed")
+        assert "again in 1 s" in ((await app.state("crashed")).detail or "")
         source.write_text(SERVER.format(word="mended", port=port), encoding="utf-8")
         await app.state("ready")
         assert await app.answer() == b"mended"
+
+
+async def test_a_crash_after_a_good_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is the first one again."""
+    monkeypatch.setattr(module, "STEADY", 0.0)
+    async with running(tmp_path, "exit 3", free_port()) as app:
+        for _ in range(2):
+            assert "again in 0.5 s" in ((await app.state("crashed")).detail or "")
+
+
+async def test_an_app_that_does_not_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is told after a while, and requests wait for it no longer."""
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    async with running(tmp_path, "sleep 60", free_port()) as app:
+        told = await app.until(lambda each: isinstance(each, Notice))
+        assert isinstance(told, Notice)
+        assert "nothing answers at http://127.0.0.1:" in told.message
+        await asyncio.wait_for(app.backend.awaited(), 1)
+
+
+async def test_a_line_without_end_is_not_waited_for(tmp_path: Path) -> None:
+    """Its beginning is told, and no more of it is kept."""
+    (tmp_path / "said.txt").write_text("x" * 3 * CHUNK, encoding="utf-8")
+    async with running(tmp_path, "cat said.txt; sleep 60", free_port()) as app:
+        await app.said("x" * LINE)
+
+
+async def test_output_paints_nothing(tmp_path: Path) -> None:
+    """Colours and cursors are for the app's own terminal."""
+    (tmp_path / "said.txt").write_text("\x1b[31mred\x1b[0m\x1b[2Jplain\n", encoding="utf-8")
+    async with running(tmp_path, "cat said.txt", free_port()) as app:
+        await app.said("redplain")
 
 
 async def test_the_whole_group_ends(tmp_path: Path) -> None:

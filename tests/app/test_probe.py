@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from processes import environment, upm_dev
 from projects import PAGE, SETTINGS, TEMPLATE, Project
 
 from devserver import probe
-from devserver.backend import Answer, Backend
+from devserver.backend import Answer, Backend, BackendUnavailable
 from devserver.events import AppChanged, AppState, Bus, Event, Probed
 from devserver.model import Descriptor, Kind, Module, Revision, digest_of
 from devserver.publish import Published
@@ -127,6 +128,53 @@ async def test_an_app_that_was_away_is_tried_again(monkeypatch: pytest.MonkeyPat
     assert [len(each.diagnostics) for each in (first, second, third)] == [1, 0, 1]
     assert [each.revision for each in (first, second, third)] == ["r1", "r1", "r2"]
     assert asked.count("HEAD /hello") == 3
+
+
+async def test_what_counts_as_missing() -> None:
+    """What fails by HEAD is asked by GET; whatever is not there, or fails, is told."""
+    asked: list[str] = []
+
+    async def anything(request: web.Request) -> web.Response:
+        asked.append(f"{request.method} {request.path}")
+        status = int(request.path[1:])
+        by_get = request.method == "GET" and status in (405, 501)
+        return web.Response(status=200 if by_get else status)
+
+    there = web.Application()
+    there.router.add_route("*", "/{path:.*}", anything)
+    async with serving(there, open_sockets(None, 0)) as port:
+        backend = Backend(f"http://127.0.0.1:{port}")
+        pages = [probe.Page(f"/{status}", "") for status in (200, 302, 401, 404, 405, 500, 501)]
+        found = await probe.probe(pages, backend, None)
+        await backend.close()
+
+    assert [each.message for each in found or ()] == [
+        "the app answers 404 for /404",
+        "the app answers 500 for /500",
+    ]
+    assert "GET /200" not in asked
+
+
+def test_a_plugin_has_its_pages_in_the_host() -> None:
+    """The app behind us is asked for none of them."""
+    assert list(probe.pages(descriptor("/hello"))) == [probe.Page("/hello", "/hello")]
+    assert not list(probe.pages(replace(descriptor("/hello"), kind=Kind.P2)))
+
+
+async def test_an_answer_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is read as far as a callback's may be."""
+    monkeypatch.setattr("devserver.backend.ANSWER_LIMIT", 1000)
+
+    async def large(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 100_000)
+
+    there = web.Application()
+    there.router.add_route("*", "/{path:.*}", large)
+    async with serving(there, open_sockets(None, 0)) as port:
+        backend = Backend(f"http://127.0.0.1:{port}")
+        with pytest.raises(BackendUnavailable, match="larger than"):
+            await backend.send("POST", "/x", (), b"")
+        await backend.close()
 
 
 async def probed(events: AsyncIterator[Event]) -> Probed:

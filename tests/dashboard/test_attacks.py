@@ -173,6 +173,12 @@ async def test_files_of_others_are_not_opened(home: House, client: aiohttp.Clien
                 assert answer.status == 400
 
 
+async def test_targets_that_there_are_not(home: House, client: aiohttp.ClientSession) -> None:
+    """Nothing is asked of those."""
+    for name in ("agree", "register", "unregister", "enable", "forget"):
+        assert await asked(home, client, name, {"target": "nobody"}) == 400
+
+
 async def test_links_out_of_the_project_are_not_followed(
     tmp_path: Path, client: aiohttp.ClientSession
 ) -> None:

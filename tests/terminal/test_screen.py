@@ -9,6 +9,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from devserver.redact import Redactor
 from devserver.terminal.screen import JsonLines, LineWriter, Screen
 from devserver.terminal.view import View
 
+FULL = Path("/dev/full")
 PLAIN = View(frames=lambda _: "")
 
 
@@ -209,6 +211,25 @@ def test_the_screen_shows_what_the_bus_carries() -> None:
     told = stream.getvalue()
     assert told.count("unavailable") == 1
     assert "http://bob:***@h, ***" in told
+
+
+def test_what_no_event_led_to_has_no_secret_either() -> None:
+    """Answers to keys repeat addresses and reasons."""
+    stream = io.StringIO()
+
+    with LineWriter(stream) as writer:
+        Screen(writer, PLAIN, Redactor(["hunter2"])).show(["with hunter2"])
+
+    assert stream.getvalue() == "with ***\n"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_full_disk_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, since it cannot be told where it happened."""
+    with FULL.open("w", encoding="utf-8") as stream, LineWriter(stream) as writer:
+        writer.write(["line"])
+
+    assert "/dev/full cannot be written any more: No space left" in capsys.readouterr().err
 
 
 def test_json_lines_are_events_and_nothing_else() -> None:

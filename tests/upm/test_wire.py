@@ -14,7 +14,7 @@ from registrar.house import house
 from upm.scripted import answer, scripted, token, upm_of
 
 from devserver.credentials import Credentials
-from devserver.errors import TargetUnavailable, UsageError
+from devserver.errors import TargetError, TargetUnavailable, UsageError
 from devserver.model import Target, TargetState
 from devserver.registrar import Limits
 from devserver.upm import causes, wire
@@ -98,6 +98,20 @@ async def test_no_way_to_a_host() -> None:
     assert asked.value.code == knocked.value.code == "NET-UNREACHABLE"
     assert asked.value.reason == knocked.value.reason
     assert "255.255.255.255:80 cannot be reached: " in asked.value.reason
+
+
+async def test_nobody_has_no_session() -> None:
+    """What is asked without credentials is asked without the cookie that they got."""
+    let_in = token("9").replace(b"\r\n", b"\r\nSet-Cookie: JSESSIONID=1; Path=/\r\n", 1)
+    async with scripted([let_in], answer(404)) as host, upm_of(host.url) as upm:
+        await upm.token()
+        await upm.plugin("a")
+        with pytest.raises(TargetError):
+            await upm.identity()
+
+    _, known, nobody = host.requests
+    assert known.headers["cookie"] == "JSESSIONID=1"
+    assert not {"cookie", "authorization"} & nobody.headers.keys()
 
 
 async def test_a_body_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
