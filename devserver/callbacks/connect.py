@@ -1,5 +1,6 @@
 """Atlassian's JWT with qsh: how Connect hosts sign what they send (upm-protocol.md §7.2-7.4)."""
 
+import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -106,6 +107,15 @@ def mismatch(claims: dict[str, Any], call: Call, base_url: str, algorithm: str) 
         request = canonical(call.method, call.url, base_url)
         return f"its token {said} hash of the request (qsh); ours is of {request}"
     return None
+
+
+def unlikely(token: Token, call: Call, base_url: str) -> str | None:
+    """What is wrong with *token* whoever signed it: its time is over, or the request another."""
+    claims = unproved(token)
+    expires = claims.get("exp")
+    if not isinstance(expires, int | float) or expires < time.time() - LEEWAY:
+        return "its token has expired, or does not say when it does (exp)"
+    return mismatch(claims, call, base_url, token.algorithm)
 
 
 def unproved(token: Token) -> dict[str, Any]:

@@ -194,6 +194,8 @@ class Verifier:
                 return _forged("its token was used before: it is a copy of an earlier call")
             return _who(name, token.issuer, call)
         if lacks_secret and not spec.signed and self._may_be_ours(call):
+            if (wrong := connect.unlikely(token, call, base_url)) is not None:
+                return _forged(wrong)
             return (
                 None,
                 Verdict.UNVERIFIABLE,

@@ -500,6 +500,13 @@ async def test_a_descriptor_may_ask_for_a_signed_install(call: Call) -> None:
     assert (await verifier.verify(rs256(), asked, base_url=BASE)).verdict is Verdict.GENUINE
 
 
+@pytest.mark.parametrize("wrong", [{"exp": 1}, {"exp": None}, {"exp": "x"}, {"qsh": "nonsense"}])
+async def test_what_cannot_be_judged_could_at_least_be_so(wrong: dict[str, Any]) -> None:
+    """A token that is over, or of another request, is forged whatever its secret is."""
+    assert (await verify(hs256(), event="enabled")).verdict is Verdict.UNVERIFIABLE
+    assert (await verify(hs256(**wrong), event="enabled")).verdict is Verdict.FORGED
+
+
 async def test_a_host_of_the_xml_era_shares_no_secret() -> None:
     """So what is signed by one is no call of its, not even one that cannot be judged."""
     asked = CallbackSpec("remote_plugin_installed", "/installed", signed=True)
