@@ -66,13 +66,16 @@ class Renewal:
         for each in self._registrars:
             if not each.rejected:
                 continue
-            name = each.target.name
+            name, trouble = each.target.name, None
             try:
                 found = await asyncio.to_thread(self._find, each.target)
             except UpmDevError as error:
-                self._say(Severity.WARNING, name, error.reason, error.remedy)
-                continue
-            if not found.covers(each.target.url):
+                trouble = error
+            if self._stamps() != self._seen:
+                return  # what was read may be half of what is being saved, or nothing
+            if trouble is not None:
+                self._say(Severity.WARNING, name, trouble.reason, trouble.remedy)
+            elif not found.covers(each.target.url):
                 reason = f"the settings give {name} another address now"
                 self._say(Severity.WARNING, name, reason, "start upm-dev again")
             elif each.has_rejected(found):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from devserver import app as module
 from devserver.app import CHUNK, LINE, App, environment, pauses
@@ -25,13 +26,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as each:
-        each.bind(("127.0.0.1", 0))
-        port: int = each.getsockname()[1]
-        return port
 
 
 def lives(pid: int) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from app.test_app import free_port
+from ports import free_port
 from processes import environment, upm_dev
 from projects import PAGE, SETTINGS, TEMPLATE, Project
 

@@ -5,7 +5,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from app.test_app import SERVER, free_port, lives
+from app.test_app import SERVER, lives
+from ports import free_port
 from processes import Process, environment, upm_dev
 from projects import SETTINGS, Project
 

@@ -1,13 +1,13 @@
 """A whole `upm-dev serve` with an app behind it, and what a page of its dashboard holds."""
 
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+from ports import free_port
 from processes import Process, environment, upm_dev
 from projects import Project
 
@@ -28,13 +28,6 @@ app = web.Application()
 app.add_routes([web.get("/hello", page), web.get("/icon", page), web.post("/{p:.*}", posted)])
 web.run_app(app, host="127.0.0.1", port=PORT, print=None)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as each:
-        each.bind(("127.0.0.1", 0))
-        port: int = each.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
+from ports import free_port
 from processes import upm_dev
 from projects import Project
 
@@ -59,16 +60,6 @@ async def tunnel(kind: str) -> AsyncIterator[tuple[str, list[int]]]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}", behind
     finally:
         await runner.cleanup()
-
-
-def free_port() -> int:
-    from devserver.web.listen import open_sockets
-
-    sockets = open_sockets(None, 0)
-    port: int = sockets[0].getsockname()[1]
-    for each in sockets:
-        each.close()
-    return port
 
 
 async def test_a_working_tunnel_is_confirmed_without_a_word(project: Project) -> None:

@@ -9,12 +9,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from simulator.conftest import LogIn, Start
 from simulator.people import App, connect_json
 from simulator.zips import jar
@@ -52,13 +52,6 @@ async def run(*command: str, cwd: Path | None = None) -> str:
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0, err.decode()
     return out.decode()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager
