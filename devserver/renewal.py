@@ -66,15 +66,12 @@ class Renewal:
         for each in self._registrars:
             if not each.rejected:
                 continue
-            name, trouble = each.target.name, None
-            try:
-                found = await asyncio.to_thread(self._find, each.target)
-            except UpmDevError as error:
-                trouble = error
+            name = each.target.name
+            found = await asyncio.to_thread(self._found, each.target)
             if self._stamps() != self._seen:
                 return  # what was read may be half of what is being saved, or nothing
-            if trouble is not None:
-                self._say(Severity.WARNING, name, trouble.reason, trouble.remedy)
+            if isinstance(found, UpmDevError):
+                self._say(Severity.WARNING, name, found.reason, found.remedy)
             elif not found.covers(each.target.url):
                 reason = f"the settings give {name} another address now"
                 self._say(Severity.WARNING, name, reason, "start upm-dev again")
@@ -84,6 +81,13 @@ class Renewal:
             else:
                 self._say(Severity.INFO, name, f"trying {found} with {name}", "")
                 each.renew(found)
+
+    def _found(self, target: Target) -> Credentials | UpmDevError:
+        """What the files have for it, or why nothing can be had."""
+        try:
+            return self._find(target)
+        except UpmDevError as error:
+            return error
 
     def _say(self, severity: Severity, target: str, message: str, remedy: str) -> None:
         notice = Notice(severity=severity, message=message, remedy=remedy or None, target=target)
