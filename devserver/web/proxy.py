@@ -23,7 +23,7 @@ from devserver.descriptor.visible import one_line
 from devserver.traffic import BODY_KEPT, Exchange, Message, Tell, Way
 from devserver.web import snippet, websocket
 from devserver.web.forwarded import from_app, onward, scheme
-from devserver.web.hosts import OURS
+from devserver.web.hosts import OURS, allowed
 from devserver.web.listen import SLOW_SECONDS
 
 
@@ -220,8 +220,14 @@ def _ours(location: str, request: web.Request, proxy: Proxy) -> str:
 def unavailable(
     request: web.Request, trouble: BackendUnavailable, proxy: Proxy
 ) -> web.StreamResponse:
-    """Why the app's answer is missing, as a page for people and as text for programs."""
-    reason, remedy = redact.text(trouble.reason), redact.text(trouble.remedy)
+    """Why the app's answer is missing, as a page for people and as text for programs.
+
+    Where the app is and what runs it is for whoever runs it: not for those who come by a tunnel.
+    """
+    near = allowed(request.host)
+    reason = redact.text(trouble.reason) if near else "the app behind this address does not answer"
+    remedy = redact.text(trouble.remedy) if near else "whoever runs it sees why in upm-dev"
+    command = proxy.backend.command if near else None
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     if "text/html" not in request.headers.get("Accept", ""):
         text = f"upm-dev: {reason}\n{remedy}\n"
@@ -229,7 +235,7 @@ def unavailable(
     script, output = "", ""
     if proxy.dashboard is not None and snippet.is_page(request):
         script = snippet.script(proxy.dashboard).decode()
-        if proxy.backend.command:
+        if command:
             there = escape(f"{proxy.dashboard}/?view=app")
             output = f' What it says: <a href="{there}">its output</a>.'
     headers["Content-Security-Policy"] = (
@@ -237,14 +243,14 @@ def unavailable(
         if script
         else "default-src 'none'"
     )
-    what, _, command = remedy.partition(": ") if proxy.backend.command else (remedy, "", "")
+    what, _, shown = remedy.partition(": ") if command else (remedy, "", "")
     html = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><title>The app does not answer</title>'
         f"<h1>The app does not answer</h1><p>{escape(_sentence(reason))}.</p>"
         f"<p>{escape(_sentence(what))}"
-        + (f": <code>{escape(command)}</code>" if command else "")
+        + (f": <code>{escape(shown)}</code>" if shown else "")
         + f".{output}</p>"
         f"<hr><p>upm-dev, on behalf of <code>{escape(request.raw_path)}</code></p>{script}"
     )

@@ -251,6 +251,15 @@ async def test_no_app(client: aiohttp.ClientSession) -> None:
         async with client.get(path) as answer:
             text = await answer.text()
 
+        for accept in ("text/html", "*/*"):
+            far = {"Host": "tunnel.example", "Accept": accept}
+            async with client.get(path, headers=far) as answer:
+                said = await answer.text()
+                assert answer.status == 502
+                assert "does not answer" in said
+                assert "127.0.0.1" not in said
+                assert "python" not in said
+
     assert "Nothing answers at http://127.0.0.1:1" in html
     assert "python app.py" in html
     assert "<script" not in html
