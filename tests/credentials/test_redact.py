@@ -98,6 +98,7 @@ def test_secrets_are_added_as_they_turn_up() -> None:
         ("http://localhost:2990/x@y", "http://localhost:2990/x@y"),
         ("http://h/?mail=a@b", "http://h/?mail=a@b"),
         ("invalid token: expired", "invalid token: expired"),
+        ("X-Atlassian-Token: no-check", "X-Atlassian-Token: no-check"),
         ("the password is wrong", "the password is wrong"),
         ('password-command = "pass show"', 'password-command = "pass show"'),
         ("http://h:8000/a.xml?target=jira&rev=ab", "http://h:8000/a.xml?target=jira&rev=ab"),
