@@ -18,7 +18,7 @@ WHOLE = 8
 
 _SECRET_NAME = (
     r"(?:[\w-]{0,40}?(?:secret[-_]?key|secret|passwd|password|passphrase"
-    r"|pwd|api[-_]?key|access[-_]?key|private[-_]?key|token|jwt|jsessionid))"
+    r"|oauth_signature|pwd|api[-_]?key|access[-_]?key|private[-_]?key|token|jwt|jsessionid))"
 )
 """Names whose value is a secret, in headers, queries, forms, JSON and TOML alike: `password`, and
 `os_password`, `sharedSecret`, `X-Auth-Token`, which end like them."""
@@ -31,7 +31,7 @@ SECRET_HEADERS = frozenset(
 
 
 _NAMED = (
-    *("secret", "passw", "passphrase", "pwd", "token", "jwt", "jsessionid"),
+    *("secret", "passw", "passphrase", "pwd", "token", "jwt", "jsessionid", "oauth_signature"),
     *("api", "access", "private"),
 )
 """One of these is in whatever `_SECRET_NAME` fits."""

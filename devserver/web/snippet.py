@@ -26,12 +26,13 @@ SCRIPT = """\
     position: "fixed", inset: "0", width: "100%", height: "100%", border: "0",
     "z-index": "2147483647", "background-color": "transparent", "color-scheme": "light dark",
   })) frame.style.setProperty(name, value, "important");
-  let shown = null;
+  let shown = null, focused = null;
   const show = (now) => {
     if (now === shown) return;
     shown = now;
     frame.style.setProperty("display", now ? "block" : "none", "important");
-    if (now) frame.focus();
+    if (now) { focused = document.activeElement; frame.focus(); }
+    else if (focused && [frame, document.body].includes(document.activeElement)) focused.focus();
   };
   show(false);
   addEventListener("message", (event) => {

@@ -73,6 +73,49 @@ async def test_a_narrow_page_shows_the_caret(tmp_path: Path, context: "BrowserCo
                 await page.keyboard.press("Escape")
 
 
+async def test_what_was_closed_stays_closed(tmp_path: Path, context: "BrowserContext") -> None:
+    """On the other views too, until another save is broken."""
+    async with house(tmp_path) as home:
+        page = await opened(context, home.dashboard, [])
+        await live(page)
+        home.project.save(home.project.template_with("{{ nmae }}"))
+        overlay = page.get_by_role("dialog")
+        await overlay.wait_for()
+        await page.keyboard.press("Escape")
+        for path in ("/?view=app", "/?view=descriptor", "/"):
+            await page.goto(home.dashboard + path)
+            await live(page)
+            assert not await overlay.is_visible()
+        home.project.save(home.project.template_with("{{ another }}"))
+        await overlay.wait_for()
+
+
+async def test_the_apps_page_has_its_focus_back(tmp_path: Path, context: "BrowserContext") -> None:
+    """What was being typed goes on where it was, once the save is mended."""
+    async with house(tmp_path, env={"MORE": "<textarea id=t></textarea>"}) as home:
+        page = await opened(context, f"{home.public}/hello", [])
+        frame = page.frame_locator("iframe[title=upm-dev]")
+        await frame.locator("html[data-live=yes]").wait_for(state="attached", timeout=5000)
+        await page.locator("#t").click()
+        home.project.save(home.project.template_with("{{ nmae }}"))
+        await frame.get_by_text("nmae").first.wait_for()
+        home.project.save(home.project.template_with("1.0"))
+        await page.locator("iframe[title=upm-dev]").wait_for(state="hidden")
+        assert await page.evaluate("document.activeElement.id") == "t"
+
+
+async def test_without_scripts(tmp_path: Path, browser: "Browser") -> None:
+    """Buttons are forms: they do what they say, and lead back."""
+    async with house(tmp_path) as home:
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        await page.goto(home.dashboard)
+        await page.get_by_role("button", name="Pause").click()
+        await home.process.seen("paused", paused=True)
+        await page.get_by_role("button", name="Go on").wait_for()
+        await context.close()
+
+
 async def test_the_app_has_the_overlay(tmp_path: Path, context: "BrowserContext") -> None:
     """Its own pages show it through the proxy, cannot read it, and load again with the app;
     so does the one that stands in for a page while the app is broken.

@@ -158,6 +158,39 @@ async def test_forget_and_restart(tmp_path: Path, context: "BrowserContext") -> 
         await home.process.seen("app", state="ready")
 
 
+async def test_a_choice_outlives_a_save(tmp_path: Path, context: "BrowserContext") -> None:
+    """What was picked to be compared is not shifted by the revisions that come in."""
+    async with house(tmp_path) as home:
+        for number in (2, 3):
+            home.project.save(home.project.template_with(f"{number}.0"))
+            await home.process.seen("target", state="confirmed", revision=f"r{number}")
+        page = await at(context, home, "?view=descriptor")
+        await page.locator("#pick-base").select_option("r1")
+        await page.locator("#pick-rev").select_option("r2")
+        home.project.save(home.project.template_with("4.0"))
+        await page.locator("#history ol a", has_text="r4").wait_for()
+        assert await page.locator("#pick-base").input_value() == "r1"
+        assert await page.locator("#pick-rev").input_value() == "r2"
+
+
+async def test_a_picked_row_is_in_sight(tmp_path: Path, context: "BrowserContext") -> None:
+    """And has the focus: the next one is a key away."""
+    async with house(tmp_path) as home:
+        async with aiohttp.ClientSession() as client:
+            for number in range(60):
+                async with client.get(f"{home.public}/hello?n={number}"):
+                    pass
+        page = await at(context, home, "?view=traffic&only=in")
+        row = page.locator("#requests a.row", has_text="n=3").last
+        await row.click()
+        await live(page)
+        picked = page.locator("#requests a.row[aria-current=true]")
+        box = await picked.bounding_box()
+        assert box is not None
+        assert 0 < box["y"] < 720
+        assert await page.evaluate("document.activeElement.getAttribute('aria-current')") == "true"
+
+
 async def test_the_page_inside_the_host(tmp_path: Path, context: "BrowserContext") -> None:
     """A target's row leads to what users see: the app's page in the host's frame, signed."""
     async with house(tmp_path) as home:

@@ -14,7 +14,8 @@ _NOT_SENT = frozenset({"host", "content-length", "connection", "transfer-encodin
 def curl(item: Item, base: str) -> str:
     """The command that asks the same of *base*; what was masked stays masked."""
     url = item.url if "://" in item.url else base.rstrip("/") + item.url
-    words = ["curl", "-i", "-X", item.method, url]
+    # With -X HEAD curl would wait for a body.
+    words = ["curl", "-i", *(("-I",) if item.method == "HEAD" else ("-X", item.method)), url]
     for name, value in item.headers:
         if name.lower() not in _NOT_SENT:
             words += ["-H", f"{name}: {value}"]

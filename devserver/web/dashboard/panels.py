@@ -140,7 +140,15 @@ def _now(desk: Desk, _: Look) -> dict[str, Any]:
         "bars": show.sparkline(times, KEPT_TIMES),
         "typical": round(median(times)) if times else None,
         "diff": _told(state.published.diff) if state.published else (),
+        "warnings": (state.checked.warnings if state.checked else 0)
+        + (len(state.probed.diagnostics) if state.probed else 0),
+        "app": _through_us(state),
     }
+
+
+def _through_us(state: State) -> str:
+    """The app's address on the public port: with overlay and live reload; empty without an app."""
+    return state.started.urls.get("app", "") if state.started else ""
 
 
 def _told(changes: Any) -> tuple[str, ...]:
@@ -314,14 +322,15 @@ def _detail(desk: Desk, look: Look) -> dict[str, Any]:
         return {"item": None}
     return {
         "item": item,
-        "curl": curl(item, address(desk.bus.state)),
+        # What is masked is refused by us; the app may take it, as it does a replay.
+        "curl": curl(item, (item.is_callback and desk.backend) or address(desk.bus.state)),
         "replays": inspector.replays(desk, item.name),
     }
 
 
 def _app(desk: Desk, _: Look) -> dict[str, Any]:
     output = [visible(desk.redactor.text(each)) for each in desk.bus.state.output[-OUTPUT:]]
-    return {"output": "\n".join(output)}
+    return {"output": "\n".join(output), "app": _through_us(desk.bus.state)}
 
 
 def _probe(desk: Desk, _: Look) -> dict[str, Any]:
@@ -379,7 +388,9 @@ def _environment(redactor: Redactor) -> "Environment":
 
 
 def _clock(time: datetime) -> str:
-    return time.astimezone().strftime("%H:%M:%S")
+    here = time.astimezone()
+    today = here.date() == datetime.now().astimezone().date()
+    return here.strftime("%H:%M:%S" if today else "%d %b %H:%M")
 
 
 def _size(count: int) -> str:

@@ -40,7 +40,7 @@ def standing(state: State) -> tuple[str, str]:
     name = state.published.revision if state.published else ""
     if state.withheld:
         return "bad", f"withheld, {f'still serving {name}' if name else 'nothing to serve yet'}"
-    states = [each.state.value for each in state.targets.values() if each.url]
+    states = [_now(each, name) for each in state.targets.values() if each.url]
     tints = {tint(each) for each in states}
     mood = next((each for each in ("bad", "doubtful", "busy", "good") if each in tints), "busy")
     crashed = state.app is not None and state.app.state == AppState.CRASHED
@@ -52,6 +52,14 @@ def standing(state: State) -> tuple[str, str]:
     if mood == "busy" and word != TargetState.UNREGISTERED:
         word = "on its way"
     return ("bad" if crashed else mood), f"{name} {word}{many}{app}"
+
+
+def _now(view: TargetView, revision: str) -> str:
+    """The state of *view*; what it was with an earlier revision says nothing of this one."""
+    of = view.last.revision if view.last else None
+    if of in (None, revision) or view.state is TargetState.UNREGISTERED:
+        return view.state.value
+    return TargetState.WAITING.value
 
 
 def notice(state: State) -> tuple[str, str]:

@@ -9,11 +9,20 @@
   const gone = document.getElementById("gone");
   const said = document.getElementById("said");
   const toast = document.getElementById("toast");
-  let pause = 250, dismissed = "", reload = null, noticed = null, fading = 0, socket = null;
+  let pause = 250, reload = null, noticed = null, fading = 0, socket = null, left = false;
+  // What was closed stays closed on every page of this tab; a frame may have no storage.
+  let dismissed = "";
+  try { dismissed = sessionStorage.getItem("dismissed") || ""; } catch { /* then by this page */ }
+
+  function dismiss(digest) {
+    dismissed = digest;
+    try { sessionStorage.setItem("dismissed", digest); } catch { /* as above */ }
+  }
 
   const tell = (word) => { if (framed && parent !== window) parent.postMessage(word, "*"); };
 
   function say(words) {
+    (dialog.open ? dialog : document.body).append(toast);  // all else is behind an open dialog
     toast.textContent = words;
     clearTimeout(fading);
     fading = setTimeout(() => { toast.textContent = ""; }, 5000);
@@ -33,6 +42,7 @@
     for (const { name } of [...old.attributes]) {
       if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
     }
+    const chosen = old.nodeName === "SELECT" && !old.selectedOptions[0]?.defaultSelected && old.value;
     const known = new Map([...old.children].filter((each) => each.id).map((each) => [each.id, each]));
     let at = old.firstChild;
     for (const next of [...fresh.childNodes]) {
@@ -47,6 +57,7 @@
       at.remove();
       at = after;
     }
+    if (chosen && [...old.options].some((each) => each.value === chosen)) old.value = chosen;
   }
 
   function put(name, digest, html) {
@@ -75,7 +86,7 @@
 
   function overlay(digest) {
     const broken = document.getElementById("overlay").childElementCount > 0;
-    if (!broken) dismissed = "";
+    if (!broken) dismiss("");
     if (broken && digest !== dismissed) {
       if (!dialog.open) framed ? dialog.show() : dialog.showModal();
       tell("show");
@@ -86,7 +97,7 @@
   }
 
   dialog.addEventListener("close", () => {
-    dismissed = document.getElementById("overlay").dataset.digest;
+    if (!left) dismiss(document.getElementById("overlay").dataset.digest);
     tell("hide");
   });
   dialog.addEventListener("click", (event) => {
@@ -103,6 +114,10 @@
       if (news.start !== root.dataset.start) return location.reload();
       pause = 250;
       gone.hidden = true;
+      if (left) {
+        left = false;
+        overlay(document.getElementById("overlay").dataset.digest);
+      }
       document.title = news.title;
       // Nothing to load again is said while the app does not answer: then what comes next is.
       if (news.reload && reload !== null && news.reload !== reload) tell("reload");
@@ -115,6 +130,9 @@
     socket.onclose = () => {
       gone.hidden = false;
       root.dataset.live = "no";
+      document.title = "✗ not running – upm-dev";
+      left = true;
+      dialog.close();  // what it says may not be so any more, and the banner is behind it
       setTimeout(connect, pause);
       pause = Math.min(pause * 1.5, 2000);
     };
@@ -146,5 +164,10 @@
   for (const each of document.querySelectorAll("[data-follow]")) each.scrollTop = each.scrollHeight;
   overlay(document.getElementById("overlay").dataset.digest);
   aim(document);
+  const picked = document.querySelector(".rows [aria-current=true]");
+  if (picked) {
+    picked.scrollIntoView({ block: "nearest" });
+    picked.focus({ preventScroll: true });
+  }
   connect();
 })();
