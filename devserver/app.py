@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from devserver import redact
@@ -165,7 +166,7 @@ class App:
         # A pipe of our own: with asyncio's a process has not ended before whoever it left its
         # output to has, too (a server in the background, a daemon).
         ours, theirs = os.pipe()
-        self._reading = asyncio.create_task(self._read(ours), name="app output")
+        self._reading = asyncio.create_task(self._read(os.fdopen(ours, "rb")), name="app output")
         try:
             starting = asyncio.ensure_future(
                 asyncio.create_subprocess_shell(
@@ -268,11 +269,11 @@ class App:
 
     # -- output and sources -----------------------------------------------------------------------
 
-    async def _read(self, pipe: int) -> None:
+    async def _read(self, pipe: BinaryIO) -> None:
         """Tell what comes out of *pipe*, until nobody can write into it any more; closes it."""
         output = asyncio.StreamReader(limit=CHUNK)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(output), os.fdopen(pipe, "rb")
+            lambda: asyncio.StreamReaderProtocol(output), pipe
         )
         rest, told = b"", False
         try:

@@ -121,11 +121,12 @@ def text(value: str, secrets: Iterable[str] = ()) -> str:
     known = _known(tuple(sorted(set(secrets))))
     if known is not None:
         value = known.sub(MASK, value)
-    if "%" in value:  # a name may be written t%6Fken
+    value = _without_looks(value)
+    if "%" in value:  # a name may be written t%6Fken; else what is encoded stays as it came
         plain = _PLAIN.sub(lambda found: chr(int(found[1], 16)), value)
         if (shown := _without_looks(plain)) != plain:
             return shown
-    return _without_looks(value)
+    return value
 
 
 _PLAIN = re.compile(r"%(4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae]|3[0-9]|2[de])", re.IGNORECASE)
@@ -146,7 +147,7 @@ def headers(values: Mapping[str, str], secrets: Iterable[str] = ()) -> dict[str,
     shown = {}
     secrets = tuple(secrets)
     for name, value in values.items():
-        if is_secret_name(name) and name.lower() != _NO_SECRET:
+        if is_secret_name(name):
             scheme, blank, _ = value.partition(" ")
             keep = blank and "authorization" in name.lower() and scheme.isalpha()
             shown[name] = f"{scheme} {MASK}" if keep else MASK
@@ -176,7 +177,7 @@ def document(value: Any, secrets: Iterable[str] = ()) -> Any:
 
 def is_secret_name(name: str) -> bool:
     """Whether what bears this name is kept back: `sharedSecret`, `password`, `Authorization`."""
-    return (
+    return name.lower() != _NO_SECRET and (
         name.lower() in SECRET_HEADERS
         or re.fullmatch(_SECRET_NAME, name, re.IGNORECASE) is not None
     )

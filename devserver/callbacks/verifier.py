@@ -295,7 +295,8 @@ class Verifier:
 
     async def _ask(self, known: _Known) -> None:
         async with known.lock:
-            if time.monotonic() - known.asked < REFETCH:
+            # One that was down may be up: to find out costs it nothing.
+            if time.monotonic() - known.asked < REFETCH and not known.is_down:
                 return
             try:
                 known.identity = await known.host.identity(limit=ASK)

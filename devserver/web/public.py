@@ -209,7 +209,7 @@ async def anything_else(request: web.Request) -> web.StreamResponse:
         return await callback(request, site, specs)
     if request.method == "POST" and site.published.newest is None:
         # It may be a callback: which paths those have, nobody knows yet.
-        return _text(503, "there is no good revision of the descriptor yet\n")
+        return _text(503, "there is no good revision of the descriptor yet: mend it first\n")
     if site.proxy is None:
         return await (front_page if request.path == "/" else nothing)(request)
     from devserver.web import proxy

@@ -108,6 +108,16 @@ async def test_a_target_that_is_down_calls_nobody() -> None:
     assert "nothing listens at host1" in (found.reason or "")
 
 
+async def test_a_target_that_has_just_come_up_is_believed() -> None:
+    """It was down a moment ago, when it was asked last: it is asked again."""
+    host = Host(down=True)
+    verifier = Verifier({"jira": host})
+    await verifier.prepare()
+    host.down = False
+
+    assert (await verifier.verify(oauth(), INSTALLED, base_url=BASE)).verdict is Verdict.GENUINE
+
+
 async def test_a_flood_of_strange_keys_is_no_flood_of_questions() -> None:
     """Whoever makes up names of keys has a target asked for ten of them, and no more."""
     host = Host(keys={"k1": public_pem(private_key(1))})
