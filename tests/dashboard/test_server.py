@@ -19,9 +19,10 @@ from devserver.commands import Command
 from devserver.events import AppOutput, Bus
 from devserver.publish import Published
 from devserver.redact import Redactor
-from devserver.traffic import Traffic
+from devserver.traffic import Message, Traffic
 from devserver.web.dashboard import server
 from devserver.web.dashboard.desk import Desk
+from devserver.web.dashboard.inspector import body_text
 from devserver.web.dashboard.server import LIVE, Door, dashboard_app
 from devserver.web.listen import open_sockets, serving
 
@@ -125,3 +126,28 @@ async def test_a_page_that_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPat
                     lines = tuple(os.urandom(900).hex() for _ in range(300))
                     home.bus.publish(AppOutput(lines=lines))
                     await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("item", ["c9999999999999999999", "x9999999999999999999", "c", "z1"])
+async def test_an_item_that_nobody_has(client: aiohttp.ClientSession, item: str) -> None:
+    """Is not kept any more, however many digits it has."""
+    async with dashboard() as home:
+        async with client.get(f"{home.url}/?view=traffic&item={item}") as answer:
+            assert answer.status == 200
+            assert "not kept any more" in await answer.text()
+        async with client.get(f"{home.url}/traffic.har?item={item}") as answer:
+            assert (await answer.json())["log"]["entries"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "cut", "says"),
+    [
+        (b'{"key": "\\ud800"}', False, '{\n  "key": "?"\n}'),
+        (b'{"a": "b", "sharedSecret": "hunter', True, '{"a": "b", "sharedSecret": '),
+    ],
+)
+def test_bodies_that_are_not_whole(body: bytes, cut: bool, says: str) -> None:
+    """Half a character can be written nowhere; half a secret is known by nothing."""
+    message = Message((), body, len(body) + cut)
+
+    assert body_text(message, Redactor()) == says
