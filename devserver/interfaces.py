@@ -30,19 +30,22 @@ class Reached:
 
 
 async def found(url: str) -> Reached:
-    """`reached`, in a thread, for as long as a name server may take."""
+    """`reached`, once the name in *url* is looked up, for as long as a name server may take."""
+    if is_this_machine(url):
+        return reached(url)
+    look_up = asyncio.get_running_loop().getaddrinfo
     try:
         async with asyncio.timeout(LOOK_UP_SECONDS):
-            return await asyncio.to_thread(reached, url)
-    except TimeoutError:
-        return Reached(far=not is_this_machine(url))
+            known = await look_up(urlsplit(url).hostname, None, family=socket.AF_INET)
+    except (OSError, TimeoutError):  # no such name, IPv6 alone, or nobody who knows
+        return Reached(far=True)
+    return reached(url, str(known[0][4][0]))
 
 
-def reached(url: str) -> Reached:
-    """How the host of *url* may reach this machine. Sends nothing; may ask the name server."""
+def reached(url: str, address: str = _ANYWHERE) -> Reached:
+    """How the host of *url*, which is at *address*, may reach this machine. Sends nothing."""
     far = not is_this_machine(url)
-    host = (urlsplit(url).hostname or _ANYWHERE) if far else _ANYWHERE
-    return Reached(bridge=_bridge(), outward=_outward(host), far=far)
+    return Reached(bridge=_bridge(), outward=_outward(address), far=far)
 
 
 def _bridge() -> str | None:
@@ -62,12 +65,12 @@ def _bridge() -> str | None:
     return None
 
 
-def _outward(host: str) -> str | None:
-    """Our own address on the way to *host*: a datagram socket that is connected sends nothing."""
+def _outward(there: str) -> str | None:
+    """Our own address on the way to *there*: a datagram socket that is connected sends nothing."""
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-            way.connect((host, 9))
+            way.connect((there, 9))
             address: str = way.getsockname()[0]
-    except OSError:  # no network, no such name, or IPv6 alone
+    except OSError:  # no network
         return None
     return None if address.startswith(("127.", "0.")) else address

@@ -1,6 +1,6 @@
 """The composition root: builds everything, owns the one TaskGroup, and takes it all down again.
 
-Shutdown, in this order (a signal cancels the main task, nothing more):
+Shutdown, in this order (a signal cancels the main task):
 
 1. The TaskGroup is cancelled: no further look, no further attempt.
 2. Each registrar retires, all at once: an install under way is awaited as long as the target
@@ -12,7 +12,7 @@ Shutdown, in this order (a signal cancels the main task, nothing more):
 3. The ports close, then the embedded simulator, then the connections.
 4. `stopped` is published: the last event, with what stays installed.
 
-A second signal cuts 2 short; `stopped` then names what was left.
+A second signal cuts 1 and 2 short; `stopped` then names what was left.
 """
 
 import asyncio
@@ -114,6 +114,8 @@ class Serve:
         self._patience: float | None = None
         """How long a target that still installs is waited for at the end; None: `limits.task`."""
         self._main: asyncio.Task[Any] | None = None
+        self._begun: list[asyncio.Task[Any]] = []
+        self._stopping = False
         self._kept = Kept()
         self._registrars: list[Registrar] = []
         self._pipeline: Pipeline | None = None
@@ -143,14 +145,15 @@ class Serve:
         self._main = main
         code = 1
         left: tuple[str, ...] = ()
-        with _cancelled_by_signals(main):
+        with _at_signals(self._stop):
             try:
                 async with AsyncExitStack() as stack:
                     running = await self._start(stack)
                     try:
                         async with asyncio.TaskGroup() as tasks:
-                            for name, work in running:
-                                tasks.create_task(work(), name=name)
+                            self._begun = [
+                                tasks.create_task(work(), name=name) for name, work in running
+                            ]
                     except asyncio.CancelledError:
                         main.uncancel()
                     except BaseExceptionGroup as group:
@@ -181,7 +184,19 @@ class Serve:
         if self._main is not None and self._code == INTERRUPTED:
             self._code = code
             self._patience = SILENCE_SECONDS
-            self._main.cancel()
+            self._stop()
+
+    def _stop(self) -> None:
+        """Cancel what runs; a second time it is for what did not heed the first.
+
+        A library may take a cancellation for its own, and a group that is being left hears of no
+        other: each task is told itself.
+        """
+        assert self._main is not None
+        self._main.cancel()
+        for each in self._begun if self._stopping else ():
+            each.cancel()
+        self._stopping = True
 
     async def _start(self, stack: AsyncExitStack) -> list[tuple[str, Callable[[], Any]]]:
         """Open everything; gives the long-lived coroutines by name."""
@@ -376,12 +391,12 @@ def _first(group: BaseExceptionGroup[UpmDevError]) -> UpmDevError:
 
 
 @contextmanager
-def _cancelled_by_signals(task: asyncio.Task[Any]) -> Iterator[None]:
-    """Have SIGINT, SIGTERM and SIGHUP cancel *task* while the block runs."""
+def _at_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Have SIGINT, SIGTERM and SIGHUP call *stop* while the block runs."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for each in signals:
-        loop.add_signal_handler(each, task.cancel)
+        loop.add_signal_handler(each, stop)
     try:
         yield
     finally:

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ def environment(**more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("UPM_DEV_")}
     # As in a terminal where the environment of these tests is active: apps need its packages.
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
-    return {**kept, "PATH": path, "NO_COLOR": "1", **more}
+    # Of one that has to be ended by SIGABRT it is told where it stood.
+    return {**kept, "PATH": path, "NO_COLOR": "1", "PYTHONFAULTHANDLER": "1", **more}
 
 
 class Process:
@@ -32,6 +33,7 @@ class Process:
         self._cursor = 0
         self._fresh = asyncio.Condition()
         self._ended = False
+        self._errors_read = False
 
     async def follow(self) -> None:
         assert self.process.stdout is not None
@@ -46,6 +48,9 @@ class Process:
     async def keep_errors(self) -> None:
         assert self.process.stderr is not None
         self.errors = (await self.process.stderr.read()).decode()
+        async with self._fresh:
+            self._errors_read = True
+            self._fresh.notify_all()
 
     async def seen(self, kind: str, *, within: float = 10, **wanted: object) -> Json:
         """The next event of that type with those fields; what comes before it is passed over."""
@@ -76,8 +81,24 @@ class Process:
         """Send the signal and give the exit code."""
         if self.process.returncode is None:
             self.process.send_signal(signum)
-        async with asyncio.timeout(within):
-            return await self.process.wait()
+        try:
+            async with asyncio.timeout(within):
+                return await self.process.wait()
+        except TimeoutError:
+            await self.abort()
+        raise AssertionError(f"still there {within} s after {signum.name}: {self._told()}")
+
+    async def abort(self) -> None:
+        """End one that does not end; it says on stderr where each of its threads stood."""
+        self.process.send_signal(signal.SIGABRT)
+        try:
+            async with asyncio.timeout(5):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+        async with self._fresh:
+            await self._fresh.wait_for(lambda: self._ended and self._errors_read)
 
     async def ended(self, *, within: float = 10) -> int:
         """The exit code of a process that ends by itself, with everything it said read."""
@@ -96,10 +117,12 @@ async def upm_dev(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     files: int | None = None,
+    inside: Sequence[str] = (),
 ) -> AsyncIterator[Process]:
-    """Run `upm-dev ARGUMENTS` while the block runs; killed at its end if it still does.
+    """Run `upm-dev ARGUMENTS` while the block runs; stopped at its end if it still does.
 
-    It may have no more than *files* files open.
+    It may have no more than *files* files open. *inside* is a command that becomes the one behind
+    it.
     """
 
     def narrow() -> None:
@@ -107,9 +130,7 @@ async def upm_dev(
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "devserver",
+        *(*inside, sys.executable, "-m", "devserver"),
         *map(str, arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -126,11 +147,5 @@ async def upm_dev(
         yield running
     finally:
         if process.returncode is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                async with asyncio.timeout(5):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+            await running.stop(within=5)
         await asyncio.gather(*reading)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from devserver import eventloop
 from devserver.cli import once
 from devserver.errors import TargetUnavailable, UsageError
 
@@ -78,7 +79,7 @@ def targets_of(found: "Serving", settings: "Settings") -> "Mapping[str, Target]"
 
     Raises TargetUnavailable where it does not answer.
     """
-    state = asyncio.run(_ask(found, settings.timeout))
+    state = eventloop.run(_ask(found, settings.timeout))
     names = {each["url"]: name for name, each in state["targets"].items()}
     return {names[each.url]: each for each in settings.targets if each.url in names}
 
@@ -95,7 +96,7 @@ def await_endings(
     plugin = once.plugin_of(settings)
     wanted = once.descriptors(settings, address=found.address, plugin=plugin)
     digests = {name: wanted[each.name].digest for name, each in targets.items()}
-    asyncio.run(_follow(found, settings, digests, endings))
+    eventloop.run(_follow(found, settings, digests, endings))
 
 
 async def _follow(

@@ -1,6 +1,5 @@
 """`upm-dev callback`: send an app a genuine callback, or one that it must not accept."""
 
-import asyncio
 import json
 import os
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devserver import eventloop
 from devserver.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def command(**options: Any) -> None:
     (installed, enabled ...) by JWT. Where the app knows a shared secret already, give it as
     UPM_DEV_CALLBACK_SECRET: a command line is for all to see.
     """
-    sent = asyncio.run(_run(**options))
+    sent = eventloop.run(_run(**options))
     if options["as_json"]:
         click.echo(json.dumps([_json(each) for each in sent]))
     else:

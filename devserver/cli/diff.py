@@ -116,8 +116,7 @@ def _unfit(named: str, why: str) -> UsageError:
 
 def _installed(name: str, new: str, given: dict[str, Any]) -> None:
     """What UPM tells of the installed app, against the project."""
-    import asyncio
-
+    from devserver import eventloop
     from devserver.cli.once import descriptors, say, upms
     from devserver.cli.plan import differences
 
@@ -129,7 +128,7 @@ def _installed(name: str, new: str, given: dict[str, Any]) -> None:
             (target, upm) = next(iter(found.items()))
             return differences(await upm.plugin(wanted[target].key), wanted[target])
 
-    lines = asyncio.run(ask())
+    lines = eventloop.run(ask())
     if given["json"]:
         click.echo(json.dumps({"v": 1, "target": name, "difference": lines}, indent=2))
     else:

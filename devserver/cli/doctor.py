@@ -35,16 +35,15 @@ def command(project: Path, **given: object) -> None:
     Nothing is installed: what a target takes, and whether it reaches us, is tried with what no host
     can install.
     """
-    import asyncio
 
-    from devserver import trust
+    from devserver import eventloop, trust
 
     settings = options.settings_of(project, given)
     settings = trust.believed(settings, trust.allow(settings, questions.confirm()))
     permissions = consent.of(settings, questions.confirm())
     jars = _plugin(settings) is not None
     shown: Shown = [("project", list(_project(settings)))]
-    shown += asyncio.run(_targets(settings, permissions, jars=jars)).items()
+    shown += eventloop.run(_targets(settings, permissions, jars=jars)).items()
     if settings.json:
         click.echo(json.dumps({"v": 1, "checks": _document(shown)}, indent=2))
     else:

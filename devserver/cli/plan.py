@@ -40,11 +40,11 @@ def command(project: Path, jars: Path | None, **given: object) -> None:
     UPM_DEV_TOKEN); none is sent but the question for what is installed. Those of a plugin in a JAR
     need the JAR, which --jars writes.
     """
-    import asyncio
+    from devserver import eventloop
 
     settings = options.settings_of(project, given)
     once.require_targets(settings, "plan for")
-    plans = asyncio.run(_plans(settings, jars))
+    plans = eventloop.run(_plans(settings, jars))
     if settings.json:
         click.echo(json.dumps({"v": 1, "targets": plans}, indent=2))
         return

@@ -77,6 +77,7 @@ def _beside(found: "Serving", settings: "Settings") -> "tuple[int, Settings]":
 def _register(settings: "Settings", given: dict[str, object]) -> int:
     import asyncio
 
+    from devserver import eventloop
     from devserver.cli.serve import serving
     from devserver.events import Checked, TargetChanged
 
@@ -101,4 +102,4 @@ def _register(settings: "Settings", given: dict[str, object]) -> int:
             timer.cancel()
 
     with serving(settings, given) as serve:
-        return asyncio.run(run())
+        return eventloop.run(run())

@@ -81,7 +81,7 @@ def command(project: Path, **given: object) -> None:
     """
     # What is imported stays: looking for garbage in it costs 30 ms of the start.
     gc.disable()
-    import asyncio
+    from devserver import eventloop
 
     with _meanwhile("aiohttp"):
         settings = options.settings_of(project, given)
@@ -90,7 +90,7 @@ def command(project: Path, **given: object) -> None:
     with serving(settings, given, alone=False) as serve:
         gc.freeze()
         gc.enable()
-        raise SystemExit(asyncio.run(serve.run()))
+        raise SystemExit(eventloop.run(serve.run()))
 
 
 @contextmanager
@@ -177,14 +177,13 @@ def _with_product(settings: "Settings", plugin: "Plugin", user: str) -> "Setting
 
     On a terminal the user is asked; a script that wants another one names it by --target.
     """
-    import asyncio
-
+    from devserver import eventloop
     from devserver.datacenter import products
     from devserver.descriptor.visible import one_line
     from devserver.model import Target
     from devserver.surroundings import read_pom
 
-    found = asyncio.run(products.running(products.places(read_pom(plugin.module))))
+    found = eventloop.run(products.running(products.places(read_pom(plugin.module))))
     if found is None:
         return settings
     ask = questions.confirm(default=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from devserver import eventloop
 from devserver.errors import INTERRUPTED
 from devserver.simulator.profile import product_names, profile_names
 
@@ -90,7 +91,7 @@ if TYPE_CHECKING:
 def command(**options: Any) -> None:
     """Run a host with a UPM that needs no Atlassian product."""
     try:
-        asyncio.run(_run(**options))
+        eventloop.run(_run(**options))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise SystemExit(INTERRUPTED) from None
 

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 )
 def command(project: Path, **given: object) -> None:
     """What PROJECT's targets run, whose it is, and what killed runs left behind anywhere."""
-    import asyncio
     from contextlib import closing
 
+    from devserver import eventloop
     from devserver.upm.journal import Journal, default_path
 
     settings = options.settings_of(project, given)
@@ -38,7 +38,7 @@ def command(project: Path, **given: object) -> None:
     targets: list[dict[str, Any]] = []
     failed: set[type[TargetError]] = set()
     try:
-        targets, failed = asyncio.run(_look(settings, entries))
+        targets, failed = eventloop.run(_look(settings, entries))
     finally:  # what was left behind is told even where the descriptor is broken
         if settings.json:
             click.echo(json.dumps({"v": 1, "targets": targets, "orphans": orphans}, indent=2))

@@ -33,9 +33,9 @@ def command(project: Path, orphans: bool, forget: bool, **given: object) -> None
 
     With --orphans it is what killed runs left, wherever that was; --target names some of them.
     """
-    import asyncio
     from contextlib import closing
 
+    from devserver import eventloop
     from devserver.cli import beside
     from devserver.upm.journal import Journal, default_path
 
@@ -58,7 +58,7 @@ def command(project: Path, orphans: bool, forget: bool, **given: object) -> None
             once.say(f"{what} is left on any target, as far as upm-dev knows")
             return
         user = str(given["user"] or "") or settings.environ.get("UPM_DEV_USER")
-        failed = asyncio.run(_remove(settings, journal, chosen, user=user, forget=forget))
+        failed = eventloop.run(_remove(settings, journal, chosen, user=user, forget=forget))
     raise SystemExit(next((each.exit_code for each in WORST_FIRST if each in failed), 0))
 
 

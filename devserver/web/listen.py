@@ -137,16 +137,20 @@ async def serving(app: "web.Application", sockets: list[socket.socket]) -> Async
         auto_decompress=False,
         logger=_LOG,
     )
-    await runner.setup()
-    server, most = runner.server, openfiles.limit() // 2
-    assert server is not None  # it is set up
-
-    def connected() -> asyncio.BaseProtocol:
-        return server() if len(server.connections) < most else _Full()
-
-    loop = asyncio.get_running_loop()
-    listening = [await loop.create_server(connected, sock=each) for each in sockets]
+    listening: list[asyncio.Server] = []
     try:
+        await runner.setup()
+        server, most = runner.server, openfiles.limit() // 2
+        assert server is not None  # it is set up
+
+        def connected() -> asyncio.BaseProtocol:
+            return server() if len(server.connections) < most else _Full()
+
+        for each in sockets:
+            create = asyncio.get_running_loop().create_server
+            # Not yet: one that is cancelled while it starts would be known to nobody.
+            listening.append(await create(connected, sock=each, start_serving=False))
+            await listening[-1].start_serving()
         yield sockets[0].getsockname()[1]
     finally:
         for one in listening:

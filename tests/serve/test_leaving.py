@@ -1,10 +1,13 @@
 """The way out: an install under way is awaited, a target that hangs is not."""
 
 import asyncio
+import os
 import signal
+import socket
+import subprocess
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +16,9 @@ from aiohttp import ClientSession, ClientTimeout
 from processes import Process, environment, upm_dev
 from projects import Project
 
+from devserver.cli.serve import serving as loop_of
 from devserver.run import SILENCE_SECONDS
+from devserver.settings import load
 from devserver.simulator import Fault, SimulatedHost, simulated_host
 
 KEY = "com.acme.hello"
@@ -174,3 +179,64 @@ async def test_a_second_signal_leaves_at_once(serving: Process) -> None:
 
     assert time.monotonic() - begun < 1.0
     assert any(KEY in each for each in serving.of("stopped")[0]["left"])
+
+
+async def test_a_second_signal_ends_what_did_not_heed_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that takes the first cancellation for its own keeps nobody."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    project, heard = Project(tmp_path / "hello"), asyncio.Event()
+
+    async def deaf() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        heard.set()
+        await asyncio.Event().wait()
+
+    flags = {"json": True, "port": 0}
+    with loop_of(load(project.root, flags, {}), flags) as serve, serve.bus.reading() as events:
+        serve.also.append(("deaf", deaf))
+        running = asyncio.create_task(serve.run())
+        async with asyncio.timeout(20):
+            await anext(each async for each in events if getattr(each, "state", "") == "confirmed")
+            os.kill(os.getpid(), signal.SIGINT)
+            await heard.wait()
+            assert not running.done()
+            os.kill(os.getpid(), signal.SIGINT)
+
+            assert await running == 130
+
+
+@pytest.fixture
+def silent_names(tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """A command behind which names are asked of a server that says nothing: a VPN that is down."""
+    address = "127.0.53.1"
+    settings = tmp_path / "resolv.conf"
+    settings.write_text(f"nameserver {address}\n")
+    mount = f"mount --bind {settings} /etc/resolv.conf"
+    alone = ("unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        try:
+            server.bind((address, 53))
+            subprocess.run((*alone, "true"), check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"cannot be another name server here: {error}")
+        yield alone
+
+
+async def test_a_name_server_that_says_nothing_is_not_awaited(
+    tmp_path: Path, silent_names: tuple[str, ...]
+) -> None:
+    """The system's resolver takes its time to give up; whoever leaves does not wait for it."""
+    project = Project(tmp_path / "hello")
+    env = environment(XDG_STATE_HOME=str(tmp_path / "state"), UPM_DEV_PASSWORD="x")
+    command = ("serve", project.root, "--json", "--port", "0", "--yes")
+    target = ("--target", "https://jira.example.com/jira", "--user", "me")
+    async with upm_dev(*command, *target, env=env, inside=silent_names) as process:
+        await process.seen("published")
+        begun = time.monotonic()
+
+        assert await process.stop() == 130
+
+        assert time.monotonic() - begun < 3.0
