@@ -151,6 +151,9 @@ class Registrar:
 
     def pause(self, paused: bool = True) -> None:
         """Let saves wait until the user resumes; what was asked for by hand goes on."""
+        if self._paused and not paused and self._offer is not None:
+            # What was saved meanwhile is new from now on: the pause is no part of its time.
+            self._offer = replace(self._offer, seen_at=time.monotonic())
         self._paused = paused
         self._attention.call()
 

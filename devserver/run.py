@@ -55,7 +55,6 @@ if TYPE_CHECKING:
 
 SIMULATOR = "simulator"
 """The name of the target when none was configured."""
-DESCRIPTOR_PATH = "/atlassian-plugin.xml"
 JAR_SECONDS = 300.0
 """How long a target may take to install a JAR: it is started anew, with all it depends on."""
 SILENCE_SECONDS = 1.0
@@ -237,7 +236,7 @@ class Serve:
             published=self._kept,
             registrars=self._registrars,
             bus=self.bus,
-            url=base_url + DESCRIPTOR_PATH,
+            url=base_url + self._sources.path,
             poll=settings.poll,
         )
         beside = None if self._alone else self._companions(self._pipeline, upms, port, base_url)
@@ -255,7 +254,7 @@ class Serve:
             beside=beside,
         )
         stack.push_async_callback(self._port.close)
-        urls = {"descriptor": base_url + DESCRIPTOR_PATH}
+        urls = {"descriptor": base_url + self._sources.path}
         if beside is not None:
             urls["dashboard"] = beside.dashboard
             if beside.backend is not None:

@@ -94,6 +94,12 @@ class Sources:
         self._wanted: dict[str, None] = {}
         self._asked: tuple[str, ...] = (self._descriptor, *self._variables)
 
+    @property
+    def path(self) -> str:
+        """The path that the descriptor is served at: the name that hosts know its kind by."""
+        is_json = self._descriptor.removesuffix(".j2").endswith(".json")
+        return "/atlassian-connect.json" if is_json else "/atlassian-plugin.xml"
+
     def want(self, names: Iterable[str]) -> None:
         """Read these templates too from now on: a rendering turned out to need them."""
         self._wanted.update(dict.fromkeys(names))

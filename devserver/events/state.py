@@ -8,6 +8,7 @@ from devserver.events.kinds import (
     TRYING,
     AppChanged,
     AppOutput,
+    AppState,
     CallbackReceived,
     Checked,
     Event,
@@ -31,6 +32,8 @@ KEPT_LINES = 500
 """How many lines of the app's output."""
 KEPT_TIMES = 50
 """How many times from a save to its confirmation."""
+STARTED_AGAIN = "── started again ──"
+"""Stands in the app's output between what two runs said."""
 FIRST = "r1"
 """The revision that is there at the start: nobody saved it meanwhile."""
 
@@ -130,7 +133,10 @@ def apply(state: State, event: Event) -> State:  # noqa: C901 - a case an event
         case HostLogged():
             return replace(state, logs=(*state.logs, event)[-KEPT:])
         case AppChanged():
-            return replace(state, app=event)
+            output = state.output
+            if event.state == AppState.STARTING and output:
+                output = (*output, STARTED_AGAIN)[-KEPT_LINES:]
+            return replace(state, app=event, output=output)
         case AppOutput():
             return replace(state, output=(*state.output, *event.lines)[-KEPT_LINES:])
         case Probed():

@@ -55,6 +55,8 @@ async def test_fix_it(tmp_path: Path, context: "BrowserContext") -> None:
         panel = page.locator("#diagnostics")
         await panel.get_by_role("button", name="Fix it").click()
         await panel.get_by_text("Nothing is wrong with the descriptor").wait_for()
+        # Whoever goes by keys is not sent back to the top of the page.
+        assert await page.evaluate("document.activeElement.id") == "diagnostics"
         assert home.project.template.read_text(encoding="utf-8") == text
 
 
@@ -62,7 +64,9 @@ async def test_unregister_and_register_again(tmp_path: Path, context: "BrowserCo
     """The host loses the app, whatever is saved then, and has it again at a word."""
     async with house(tmp_path) as home:
         page = await at(context, home)
-        await page.get_by_role("button", name="Unregister").click()
+        await page.get_by_text("Unregister", exact=True).click()
+        assert KEY in home.host.state.plugins  # one click takes nothing away
+        await page.get_by_role("button", name="Take it away").click()
         await page.locator("#targets").get_by_text("unregistered").wait_for()
         await until(lambda: KEY not in home.host.state.plugins)
         home.project.save(home.project.template_with("2.0"))
@@ -150,12 +154,34 @@ async def test_forget_and_restart(tmp_path: Path, context: "BrowserContext") -> 
     async with house(tmp_path) as home:
         page = await at(context, home, "?view=app")
         await page.locator("#tenants").get_by_text(home.host.url).wait_for()
-        await page.get_by_role("button", name="Forget jira").click()
+        await page.get_by_text("Forget jira").click()
+        await page.get_by_role("button", name="Forget its secrets").click()
         await page.get_by_text("No host has said yet who it is").wait_for()
 
+        await page.locator("#probe").get_by_text("it answers").wait_for()
         await page.get_by_role("button", name="Restart").click()
         await home.process.seen("app", state="starting")
         await home.process.seen("app", state="ready")
+
+
+async def test_what_a_crashed_app_answered_is_told_as_that(
+    tmp_path: Path, context: "BrowserContext"
+) -> None:
+    """Its pages answered before; and what its next run says is told from what this one said."""
+    async with house(tmp_path, app='print("a run begins", flush=True)\n' + APP) as home:
+        page = await at(context, home, "?view=app")
+        await page.locator("#probe").get_by_text("it answers").wait_for()
+        assert "started again" not in await page.locator("#output").inner_text()
+        file = home.project.root / "app.py"
+        text = file.read_text(encoding="utf-8")
+        file.write_text("raise SystemExit(3)\n", encoding="utf-8")
+        await page.locator("#probe").get_by_text("it is crashed now").wait_for()
+        assert not await page.locator("#probe").get_by_text("it answers").count()
+
+        file.write_text(text, encoding="utf-8")
+        await page.locator("#probe").get_by_text("it answers").wait_for()
+        runs = (await page.locator("#output").inner_text()).split("── started again ──")
+        assert [part.strip() for part in (runs[0], runs[-1])] == ["a run begins", "a run begins"]
 
 
 async def test_a_choice_outlives_a_save(tmp_path: Path, context: "BrowserContext") -> None:

@@ -4,68 +4,19 @@ import asyncio
 import base64
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from aiohttp import web
+from dashboard.alone import dashboard
 from yarl import URL
 
-from devserver.callbacks.record import Record
-from devserver.commands import Command
-from devserver.events import AppOutput, Bus
-from devserver.publish import Published
+from devserver.events import AppOutput
 from devserver.redact import Redactor
-from devserver.traffic import Message, Traffic
+from devserver.traffic import Message
 from devserver.web.dashboard import server
-from devserver.web.dashboard.desk import Desk
 from devserver.web.dashboard.inspector import body_text
-from devserver.web.dashboard.server import LIVE, Door, dashboard_app
-from devserver.web.listen import open_sockets, serving
-
-
-@dataclass
-class Dashboard:
-    url: str
-    app: web.Application
-    bus: Bus
-    asked: list[Command]
-    broken: bool = False
-
-    def sources(self) -> Mapping[str, str]:
-        if self.broken:
-            raise RuntimeError("on purpose")
-        return {}
-
-    async def let_go(self) -> None:
-        """Wait until no page is held."""
-        async with asyncio.timeout(5):
-            while self.app[LIVE]:  # noqa: ASYNC110 - a set tells nobody
-                await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def dashboard() -> AsyncIterator[Dashboard]:
-    bus, asked = Bus(), list[Command]()
-    made = Dashboard("", web.Application(), bus, asked)
-    desk = Desk(
-        bus=bus,
-        published=Published(),
-        traffic=Traffic(),
-        record=Record(),
-        redactor=Redactor(),
-        root=Path("/nowhere"),
-        do=asked.append,
-        sources=lambda: made.sources(),
-        command="python app.py",
-    )
-    made.app = dashboard_app(Door(desk, "token", "start"))
-    async with serving(made.app, open_sockets(None, 0)) as port:
-        made.url = f"http://localhost:{port}"
-        yield made
+from devserver.web.dashboard.server import LIVE
 
 
 @pytest.fixture

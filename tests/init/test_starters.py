@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from datacenter.plugins import jar
@@ -52,7 +53,7 @@ def test_a_starter_renders_and_passes(tmp_path: Path, starter: str) -> None:
 
 @pytest.mark.parametrize(("starter", "profile"), HOSTS.items())
 async def test_a_starter_is_confirmed(tmp_path: Path, starter: str, profile: str) -> None:
-    """The host that its descriptor is for takes it and proves it."""
+    """The host that its descriptor is for takes it and proves it, by the name that is told."""
     app = tmp_path / "hello"
     assert run("init", app, "--starter", starter).returncode == 0
     async with (
@@ -62,6 +63,9 @@ async def test_a_starter_is_confirmed(tmp_path: Path, starter: str, profile: str
         await register.seen("target", state="confirmed", revision="r1")
         assert await register.ended() == 0
         assert host.state.plugins["com.example.hello"].enabled
+    told = {urlsplit(event["url"]).path for event in register.of("published")}
+    told.add(urlsplit(register.of("started")[0]["urls"]["descriptor"]).path)
+    assert told == {each["path"].partition("?")[0] for each in register.of("request")}
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A pause: saves wait, what is asked for by hand does not."""
 
+import asyncio
+
 from registrar.house import house
 
 from devserver.model import TargetState
@@ -18,6 +20,9 @@ async def test_saves_wait_until_the_user_resumes(host: SimulatedHost) -> None:
         our.registrars[0].again()
         await our.until(TargetState.CONFIRMED, revision="r3")
         our.save(version="4.0")
+        await asyncio.sleep(0.3)  # no wait for anything: a pause is time that passes
         our.registrars[0].pause(False)
-        await our.until(TargetState.CONFIRMED, revision="r4")
+        confirmed = await our.until(TargetState.CONFIRMED, revision="r4")
+        assert confirmed.ms is not None
+        assert confirmed.ms < 300  # from the moment that the user goes on
         assert not [each for each in our.told() if each.revision == "r2"]

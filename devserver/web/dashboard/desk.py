@@ -71,6 +71,11 @@ class Look:
             query.get("q", "")[:200],
         )
 
+    @property
+    def title(self) -> str:
+        """What tells its page from the first one; empty: it is that."""
+        return VIEWS[self.view] if self.view != "overview" else ""
+
     def link(self, **other: str) -> str:
         """The address of this look with something else."""
         asked = {

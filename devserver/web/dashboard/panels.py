@@ -5,26 +5,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import devserver
 from devserver import shipped
-from devserver.commands import AGREEABLE
 from devserver.descriptor.diff import diff, sentence
 from devserver.descriptor.visible import one_line, visible
-from devserver.events import KEPT_TIMES, State, TargetView
-from devserver.model import Change, Descriptor, Diagnostic, Module, Revision, TargetState
+from devserver.events import KEPT_TIMES, State
+from devserver.model import Change, Descriptor, Diagnostic, Module, Revision
 from devserver.reading import Shown
 from devserver.redact import Redactor
 from devserver.traffic import Way
-from devserver.web.dashboard import inspector, show
+from devserver.web.dashboard import inspector, show, targets
 from devserver.web.dashboard.desk import ONLY, VIEWS, Desk, Look
 from devserver.web.dashboard.export import curl
-from devserver.web.dashboard.hostpages import HostPage, host_pages
-from devserver.web.dashboard.standing import address, standing, steps, tint, title
+from devserver.web.dashboard.standing import address, standing, tint, title
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,8 +41,6 @@ FRAMES = 30
 LAID = 3
 """Those that are laid over the page."""
 RECENT = 8
-PAGES_ON = 6
-"""Pages of the app that a target's row leads to."""
 OUTPUT = 300
 
 
@@ -72,7 +67,7 @@ def page(desk: Desk, look: Look, *, start: str, token: str) -> str:
             order=PANELS[look.view],
             panels=made,
             start=start,
-            title=title(desk.bus.state),
+            title=title(desk.bus.state, look.title),
             version=devserver.__version__,
         )
     )
@@ -156,44 +151,7 @@ def _told(changes: Any) -> tuple[str, ...]:
 
 
 def _targets(desk: Desk, _: Look) -> dict[str, Any]:
-    state = desk.bus.state
-    return {
-        "rows": [
-            {
-                "view": each,
-                "steps": steps(each),
-                "tint": tint(each.state.value),
-                "page": f"{each.url}/plugins/servlet/upm",
-                "pages": _pages_on(each, desk),
-                "gone": each.state is TargetState.UNREGISTERED,
-                "asks": each.last is not None and each.last.code in AGREEABLE,
-                "logged": _logged(desk, each),
-            }
-            for each in state.targets.values()
-            if each.url
-        ]
-    }
-
-
-def _pages_on(target: TargetView, desk: Desk) -> tuple[HostPage, ...]:
-    """What of the newest descriptor can be looked at there, once it or an earlier one is there."""
-    newest = desk.published.newest
-    there = target.confirmed or any(each.state is TargetState.INSTALLED for each in target.path)
-    if newest is None or not there or target.state is TargetState.UNREGISTERED:
-        return ()
-    descriptor = newest.descriptors.get(target.name, newest.first)
-    return tuple(islice(host_pages(descriptor, target.url), PAGES_ON))
-
-
-def _logged(desk: Desk, target: TargetView) -> str:
-    """What the target's own log said about this revision of the app."""
-    revision = target.last.revision if target.last else None
-    return "\n".join(
-        visible(desk.redactor.text(line))
-        for each in desk.bus.state.logs
-        if (each.target, each.revision) == (target.name, revision)
-        for line in each.lines
-    )
+    return {"rows": targets.rows(desk)}
 
 
 def _diagnostics(desk: Desk, _: Look) -> dict[str, Any]:

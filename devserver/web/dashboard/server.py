@@ -281,7 +281,7 @@ async def _tell(
         sent |= {name: each.digest for name, each in fresh.items()}
         message = {
             "start": door.start,
-            "title": standing.title(now),
+            "title": standing.title(now, look.title if look else ""),
             "reload": _reloads(now),
             "notice": door.desk.redactor.document(standing.notice(now)),
             "panels": {name: [each.digest, each.html] for name, each in fresh.items()},

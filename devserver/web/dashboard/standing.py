@@ -28,11 +28,11 @@ class Step:
     stopped: bool = False
 
 
-def title(state: State) -> str:
-    """What a tab in the background says."""
+def title(state: State, view: str = "") -> str:
+    """What a tab in the background says: how things are, and which *view* it has."""
     mood, words = standing(state)
     mark = {"good": "✓ ", "bad": "✗ "}.get(mood, "")
-    return f"{mark}{words} – upm-dev"
+    return " – ".join(filter(None, (f"{mark}{words}", view, "upm-dev")))
 
 
 def standing(state: State) -> tuple[str, str]:

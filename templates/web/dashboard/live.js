@@ -63,6 +63,7 @@
   function put(name, digest, html) {
     const panel = document.getElementById(name);
     if (!panel || panel.dataset.digest === digest) return;
+    const held = panel.contains(document.activeElement);
     const followed = [...panel.querySelectorAll("[data-follow]")]
       .filter((each) => each.scrollHeight - each.scrollTop - each.clientHeight < 40);
     const fresh = panel.cloneNode(false);
@@ -70,6 +71,10 @@
     fresh.innerHTML = html;
     become(panel, fresh);
     for (const each of followed) each.scrollTop = each.scrollHeight;
+    if (held && !panel.contains(document.activeElement)) {  // it is not there any more
+      panel.tabIndex = -1;
+      panel.focus({ preventScroll: true });
+    }
     if (name === "overlay") overlay(digest);
     aim(panel);
     if (name === "status") said.textContent = panel.textContent.replace(/\s+/g, " ").trim();
@@ -144,6 +149,7 @@
     const form = event.target;
     if (form.method !== "post") return;
     event.preventDefault();
+    form.closest(".sure")?.removeAttribute("open");
     try {
       const answer = await fetch(form.action, {
         method: "POST", body: new URLSearchParams(new FormData(form)),
