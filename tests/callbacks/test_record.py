@@ -72,6 +72,17 @@ def test_callbacks_do_not_pile_up(file: Path) -> None:
     assert [each.number for each in record.newest()] == [last]
 
 
+def test_headers_and_answers_count_too(file: Path) -> None:
+    """What can be sent large is kept little of, wherever in a callback it stands."""
+    record, big = Record(file), "x" * (33 * 1024 * 1024)
+    record.add(recorded(headers=(("X-Big", big),)))
+    record.add(recorded(answer_headers=(("X-Big", big),)))
+    record.add(recorded(path=f"/installed?{big}"))
+    last = record.add(recorded(answer=big.encode()))
+
+    assert [each.number for each in record.newest()] == [last]
+
+
 def test_forged_callbacks_push_no_genuine_one_out(file: Path) -> None:
     """Anybody can send as many, and as large, as they like."""
     record = Record(file)

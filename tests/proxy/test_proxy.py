@@ -13,6 +13,8 @@ import pytest
 from proxy.behind import PAGE, PIECE, Front, app_running, fronted, raw
 from yarl import URL
 
+from devserver.backend import Backend, BackendAway, BackendUnavailable
+
 MEGABYTE = 1024 * 1024
 
 
@@ -336,3 +338,21 @@ async def test_a_path_cannot_leave_the_app(front: Front, client: aiohttp.ClientS
         )
         said = json.loads(answer.partition(b"\r\n\r\n")[2])
         assert said["path"] == path
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "status", "says"),
+    [
+        (aiohttp.ConnectionTimeoutError(), BackendAway, 502, "nothing answers at"),
+        (TimeoutError(), BackendUnavailable, 504, "did not answer in time"),
+        (aiohttp.ServerDisconnectedError(), BackendUnavailable, 502, "closed the connection"),
+    ],
+)
+def test_an_app_that_cannot_be_reached_is_told_from_one_that_is_slow(
+    error: Exception, kind: type[BackendUnavailable], status: int, says: str
+) -> None:
+    """One that does not run is waited for, one that took the request is not asked twice."""
+    told = Backend("http://localhost:3000").unavailable(error)
+
+    assert (type(told), told.status) == (kind, status)
+    assert says in told.reason
