@@ -98,7 +98,7 @@ _LOOKS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     # password: x, on a line of its own; "invalid token: expired" is a reason, not a secret
     (
         _NAMED,
-        rf"(?im)^([ \t>-]*{_SECRET_NAME}:[ \t]+)(?![\"'*]|no-?check\b)\S+",
+        rf"(?im)^((?:[ \t>]|-[ \t])*+{_SECRET_NAME}:[ \t]+)(?![\"'*]|no-?check\b)\S+",
         rf"\1{MASK}",
     ),
     (("-token",), r"(?i)\b((?:upm|atl|xsrf)-token:[ \t]*)(?!\*)[^\s\"',;]+", rf"\1{MASK}"),

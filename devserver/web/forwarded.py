@@ -1,4 +1,4 @@
-"""Heads that we pass on: what the app is told of a request beside it, and its answer as it came.
+"""Heads of requests and answers: who asks, what the app is told of it, its answer as it came.
 
 `Host` stays: the address that was asked is the one that signatures and links are made of.
 """
@@ -11,7 +11,10 @@ from yarl import URL
 
 from devserver.addresses import is_loopback
 from devserver.backend import end_to_end
+from devserver.descriptor.visible import one_line
 
+CALLER_LIMIT = 80
+"""Characters of what a caller calls itself that are told."""
 _Response = TypeVar("_Response", bound=web.StreamResponse)
 _OURS = "x-forwarded-"
 _CAME_WITH = web.ResponseKey("_CAME_WITH", frozenset[str])
@@ -34,6 +37,12 @@ def onward(request: web.Request, public_url: str | None) -> CIMultiDict[str]:
     headers["X-Forwarded-Host"] = request.host
     headers["X-Forwarded-Proto"] = scheme(request, public_url)
     return headers
+
+
+def caller(request: web.Request) -> str:
+    """What the caller calls itself, in a word; else its address."""
+    agent = one_line(request.headers.get("User-Agent", "")[:CALLER_LIMIT])
+    return agent.partition(" ")[0] or request.remote or "somebody"
 
 
 def scheme(request: web.Request, public_url: str | None) -> str:

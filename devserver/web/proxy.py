@@ -22,7 +22,7 @@ from devserver.backend import Backend, BackendUnavailable, end_to_end
 from devserver.descriptor.visible import one_line
 from devserver.traffic import BODY_KEPT, Exchange, Message, Tell, Way
 from devserver.web import snippet, websocket
-from devserver.web.forwarded import from_app, onward, scheme
+from devserver.web.forwarded import caller, from_app, onward, scheme
 from devserver.web.hosts import OURS, allowed
 from devserver.web.listen import SLOW_SECONDS
 
@@ -102,7 +102,7 @@ async def forward(
                 status=seen.status,
                 response=Message(seen.headers, bytes(seen.got.kept), seen.got.size),
                 ms=(time.perf_counter() - started) * 1000,
-                who=request.headers.get("User-Agent", "").partition(" ")[0],
+                who=caller(request),
                 error=seen.error,
             )
         )

@@ -24,13 +24,12 @@ from aiohttp.typedefs import Handler
 from devserver import __version__
 from devserver.backend import end_to_end
 from devserver.callbacks.call import said_in
-from devserver.descriptor.visible import one_line
 from devserver.events import Bus, RequestServed
 from devserver.model import CallbackSpec, Descriptor
 from devserver.publish import ARTIFACTS, Artifacts, Published
 from devserver.traffic import Exchange, Tell, Way, message
 from devserver.web import snippet
-from devserver.web.forwarded import as_it_came, from_app
+from devserver.web.forwarded import as_it_came, caller, from_app
 from devserver.web.hosts import guard
 
 if TYPE_CHECKING:
@@ -141,12 +140,12 @@ async def descriptor(request: web.Request) -> web.Response:
             status=response.status,
             response=message(response.headers.items(), body),
             ms=(time.perf_counter() - started) * 1000,
-            who=_who(request, target),
+            who=target or caller(request),
         )
     )
     site.bus.publish(
         RequestServed(
-            who=_who(request, target),
+            who=target or caller(request),
             method=request.method,
             path=request.path_qs,
             status=response.status,
@@ -168,11 +167,6 @@ def _bytes(request: web.Request, found: Descriptor) -> web.Response:
     if any(tag.value in (found.digest, "*") for tag in tags):
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.body, headers=headers)
-
-
-def _who(request: web.Request, target: str | None) -> str:
-    agent = one_line(request.headers.get("User-Agent", ""))
-    return target or agent.partition(" ")[0] or request.remote or "somebody"
 
 
 async def expectation(request: web.Request) -> None:
@@ -217,7 +211,7 @@ async def anything_else(request: web.Request) -> web.StreamResponse:
     response = await proxy.forward(request, site.proxy, request.app[SOCKETS])
     site.bus.publish(
         RequestServed(
-            who=_who(request, None),
+            who=caller(request),
             method=request.method,
             path=request.path_qs,
             status=response.status,

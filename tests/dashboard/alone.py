@@ -27,6 +27,7 @@ class Dashboard:
     asked: list[Command]
     published: Published
     record: Record
+    traffic: Traffic
     broken: bool = False
 
     def sources(self) -> Mapping[str, str]:
@@ -44,11 +45,11 @@ class Dashboard:
 @asynccontextmanager
 async def dashboard() -> AsyncIterator[Dashboard]:
     bus, asked = Bus(), list[Command]()
-    made = Dashboard("", web.Application(), bus, asked, Published(), Record())
+    made = Dashboard("", web.Application(), bus, asked, Published(), Record(), Traffic())
     desk = Desk(
         bus=bus,
         published=made.published,
-        traffic=Traffic(),
+        traffic=made.traffic,
         record=made.record,
         redactor=Redactor(),
         root=Path("/nowhere"),

@@ -3,19 +3,24 @@
 import asyncio
 import base64
 import os
+import shlex
 import socket
 from collections.abc import AsyncIterator
+from html import unescape
 
 import aiohttp
 import pytest
 from dashboard.alone import dashboard
 from yarl import URL
 
-from devserver.events import AppOutput
+from devserver.callbacks.call import Finding
+from devserver.callbacks.record import Recorded
+from devserver.events import AppOutput, Started
+from devserver.model import Verdict
 from devserver.redact import Redactor
-from devserver.traffic import Message
+from devserver.traffic import Exchange, Message, Way
 from devserver.web.dashboard import server
-from devserver.web.dashboard.inspector import body_text
+from devserver.web.dashboard.inspector import BODY_SHOWN, body_text
 from devserver.web.dashboard.server import LIVE
 
 
@@ -95,6 +100,8 @@ async def test_an_item_that_nobody_has(client: aiohttp.ClientSession, item: str)
     [
         (b'{"key": "\\ud800"}', False, '{\n  "key": "?"\n}'),
         (b'{"a": "b", "sharedSecret": "hunter', True, '{"a": "b", "sharedSecret": '),
+        ("é".encode()[:1], True, ""),
+        (b"\xff\x00", True, "3 bytes of binary data, beginning ff 00"),
     ],
 )
 def test_bodies_that_are_not_whole(body: bytes, cut: bool, says: str) -> None:
@@ -102,3 +109,63 @@ def test_bodies_that_are_not_whole(body: bytes, cut: bool, says: str) -> None:
     message = Message((), body, len(body) + cut)
 
     assert body_text(message, Redactor()) == says
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("piece", ['{"password": "hunter2"}, ', "- ", "-", '["'])
+async def test_a_large_body_is_no_work(client: aiohttp.ClientSession, piece: str) -> None:
+    """Anybody can send one, and it is drawn again with whatever happens meanwhile."""
+    body = (piece * (9_000_000 // len(piece)) + "token").encode()
+    finding = Finding(verdict=Verdict.FORGED, event="installed")
+    async with dashboard() as home:
+        home.record.add(
+            Recorded(
+                finding=finding, method="POST", path="/i", headers=(), body=body, status=401, ms=1
+            )
+        )
+        async with client.get(f"{home.url}/?view=traffic&item=c1") as answer:
+            assert "hunter2" not in await answer.text()
+        async with client.get(f"{home.url}/traffic.har") as answer:
+            [entry] = (await answer.json())["log"]["entries"]
+        assert 0 < len(entry["request"]["postData"]["text"]) <= BODY_SHOWN
+        assert entry["request"]["bodySize"] == len(body)
+
+
+@pytest.mark.parametrize(
+    ("way", "url", "brief", "whole"),
+    [
+        (Way.TO_US, "/hello?back=http://x/y", "/hello?back=http://x/y", "OURS/hello?back=http://x/y"),
+        (Way.TO_US, "//[evil/?a=://x", "//[evil/?a=://x", "OURS//[evil/?a=://x"),
+        (Way.TO_US, "//evil/?x=://localhost/hello", "//evil/?x=://localhost/hello",
+         "OURS//evil/?x=://localhost/hello"),
+        (Way.TO_TARGET, "http://h:2990/jira/rest?q=a#b", "/jira/rest?q=a#b",
+         "http://h:2990/jira/rest?q=a#b"),
+    ],
+)  # fmt: skip
+async def test_addresses_that_were_asked(
+    client: aiohttp.ClientSession, way: Way, url: str, brief: str, whole: str
+) -> None:
+    """Listed as they came, and whole where they leave: nobody's query makes another of them."""
+    ours = "http://localhost:8000"
+    async with dashboard() as home:
+        urls = {"descriptor": f"{ours}/atlassian-plugin.xml"}
+        home.bus.publish(Started(urls=urls, targets={}, ready_ms=1, watcher="inotify"))
+        home.traffic.add(
+            Exchange(
+                way=way,
+                method="GET",
+                url=url,
+                request=Message(),
+                status=200,
+                response=Message(),
+                ms=1,
+            )
+        )
+        async with client.get(f"{home.url}/?view=traffic&item=x1") as answer:
+            text = unescape(await answer.text())
+        async with client.get(f"{home.url}/traffic.har") as answer:
+            [entry] = (await answer.json())["log"]["entries"]
+
+    assert f"<b>GET</b> {brief}</span>" in text
+    assert f"-X GET {shlex.quote(whole.replace('OURS', ours))}" in text
+    assert entry["request"]["url"] == whole.replace("OURS", ours)

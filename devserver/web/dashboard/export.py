@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from devserver import __version__
 from devserver.web.dashboard.inspector import Headers, Item
@@ -13,9 +13,13 @@ _NOT_SENT = frozenset({"host", "content-length", "connection", "transfer-encodin
 
 def curl(item: Item, base: str) -> str:
     """The command that asks the same of *base*; what was masked stays masked."""
-    url = item.url if "://" in item.url else base.rstrip("/") + item.url
     # With -X HEAD curl would wait for a body.
-    words = ["curl", "-i", *(("-I",) if item.method == "HEAD" else ("-X", item.method)), url]
+    words = [
+        "curl",
+        "-i",
+        *(("-I",) if item.method == "HEAD" else ("-X", item.method)),
+        item.at(base),
+    ]
     for name, value in item.headers:
         if name.lower() not in _NOT_SENT:
             words += ["-H", f"{name}: {value}"]
@@ -36,7 +40,8 @@ def har(items: Iterable[Item], base: str) -> dict[str, Any]:
 
 
 def _entry(item: Item, base: str) -> dict[str, Any]:
-    url = item.url if "://" in item.url else base.rstrip("/") + item.url
+    url = item.at(base)
+    query = url.partition("#")[0].partition("?")[2]
     request: dict[str, Any] = {
         "method": item.method,
         "url": url,
@@ -45,7 +50,7 @@ def _entry(item: Item, base: str) -> dict[str, Any]:
         "headers": _headers(item.headers),
         "queryString": [
             {"name": name, "value": value}
-            for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True)
+            for name, value in parse_qsl(query, keep_blank_values=True)
         ],
         "headersSize": -1,
         "bodySize": item.size,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +20,7 @@ NAME = re.compile(r"[cx][0-9]{1,12}")
 """Of an item: `c12`, a callback; `x34`, any other exchange."""
 LISTED = 150
 BODY_SHOWN = 64 * 1024
-"""Characters of a body on a page."""
+"""Bytes of a body on a page."""
 
 _LAST_WORD = re.compile(r"""["'&;,<>\s][^"'&;,<>\s]*\Z""")
 """What a body breaks off in: half a secret is known by nothing."""
@@ -61,10 +62,14 @@ class Item:
     @property
     def brief(self) -> str:
         """What a list calls it."""
-        if self.event:
-            return self.event
-        _, scheme, rest = self.url.partition("://")
-        return "/" + rest.partition("/")[2] if scheme else self.url
+        if self.event or self.kind != Way.TO_TARGET.value:
+            return self.event or self.url
+        return "/" + self.url.partition("://")[2].partition("/")[2]
+
+    def at(self, base: str) -> str:
+        """Its whole address, where we are at *base*."""
+        ours = self.kind != Way.TO_TARGET.value and self.url.startswith("/")
+        return base.rstrip("/") + self.url if ours else self.url
 
     @property
     def failed(self) -> bool:
@@ -192,18 +197,20 @@ def _headers(pairs: Iterable[tuple[str, str]], redactor: Redactor) -> Iterator[t
 
 def body_text(body: Message, redactor: Redactor) -> str:
     """The body for people: JSON in lines, text as it is, of anything else its beginning."""
-    if not body.body:
-        return ""
+    # Cut first: anybody may send much, and a page is drawn again and again.
+    beginning = body.body[:BODY_SHOWN]
+    is_whole = len(beginning) == body.size
     try:
-        text = body.body.decode("utf-8", "strict" if body.size == len(body.body) else "ignore")
+        text = getincrementaldecoder("utf-8")().decode(beginning, final=is_whole)
     except UnicodeDecodeError:
         encoding = body.header("Content-Encoding")
         what = f"{encoding} " if encoding else ""
         return f"{body.size} bytes of {what}binary data, beginning {body.body[:32].hex(' ')}"
+    if not is_whole:
+        return redactor.text(_LAST_WORD.sub("", text))
     try:
         lines = json.dumps(redactor.document(json.loads(text)), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        whole = len(body.body) == body.size
-        return redactor.text(text if whole else _LAST_WORD.sub("", text))[:BODY_SHOWN]
+        return redactor.text(text)
     # Half a surrogate pair is JSON, but no text.
-    return lines.encode(errors="replace").decode()[:BODY_SHOWN]
+    return lines.encode(errors="replace").decode()
