@@ -167,7 +167,7 @@ class Backend:
             async with self.session.request(
                 method,
                 self.address(raw_path),
-                headers=end_to_end(headers),
+                headers=closing(end_to_end(headers)) if body else end_to_end(headers),
                 data=body or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=30.0, sock_connect=CONNECT_LIMIT),
@@ -208,6 +208,16 @@ def _no_redirects() -> aiohttp.TraceConfig:
     config = aiohttp.TraceConfig()
     config.on_request_redirect.append(refused)
     return config
+
+
+def closing(headers: CIMultiDict[str]) -> CIMultiDict[str]:
+    """*headers* of a request with a body: the last one on its connection to the app.
+
+    An app that leaves the body unread would take it for the next request, which nobody has looked
+    at: a callback of anybody's making among them.
+    """
+    headers["Connection"] = "close"
+    return headers
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> CIMultiDict[str]:

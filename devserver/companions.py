@@ -110,6 +110,7 @@ class Companions:
             record.default_path(settings.root),
             {each.name: each.url + fresh for each in targets},
             warn=self._record_broken,
+            learnt=loop.redactor.add,
         )
         self._framed_by = (*LOOPBACK, *{origin(each.url) for each in targets})
         self.dashboard = f"http://localhost:{sockets[0].getsockname()[1]}"
@@ -252,6 +253,7 @@ class Companions:
 
     async def _run_app(self) -> None:
         await first_request(self._bus)  # what the target calls may need it
+        self._loop.redactor.add(*self.record.every_secret())  # the app may print them
         from devserver.app import App
 
         self.app = App(

@@ -19,7 +19,9 @@ KEPT = 50
 class Published:
     """The last good revisions of this project, newest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, public_url: str | None = None) -> None:
+        """*public_url* is where others reach us, if not at our own address."""
+        self._public_path = urlsplit(public_url or "").path.rstrip("/")
         self._kept: deque[Revision] = deque(maxlen=KEPT)
         self._held: dict[str, Descriptor] = {}
         self._callbacks: dict[str, dict[CallbackSpec, None]] = {}
@@ -39,10 +41,12 @@ class Published:
         for descriptor in revision.descriptors.values():
             self._keys.add(descriptor.key)
             for spec in descriptor.callbacks:
-                path = routed(callback_path(descriptor, spec))
-                known = self._callbacks.setdefault(path, {})
-                known.pop(spec, None)
-                known[spec] = None
+                path = callback_path(descriptor, spec)
+                # What stands at a public URL with a path takes that away on the way to us.
+                for each in {path, path.removeprefix(self._public_path)}:
+                    known = self._callbacks.setdefault(routed(each), {})
+                    known.pop(spec, None)
+                    known[spec] = None
         self._kept.appendleft(revision)
 
     @property

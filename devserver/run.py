@@ -115,7 +115,7 @@ class Serve:
         self._main: asyncio.Task[Any] | None = None
         self._begun: list[asyncio.Task[Any]] = []
         self._stopping = False
-        self._kept = Kept()
+        self._kept = Kept(settings.public_url)
         self._registrars: list[Registrar] = []
         self._pipeline: Pipeline | None = None
         self._port: PublicPort | None = None

@@ -85,10 +85,13 @@ class Record:
         urls: Mapping[str, str] | None = None,
         *,
         warn: Callable[[RecordBroken], None] = lambda _: None,
+        learnt: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """*learnt* hears of each secret before it is kept."""
         self.path = path
         self._urls = dict(urls or {})
         self._warn = warn
+        self._learnt = learnt
         self._opened: sqlite3.Connection | None = None
 
     def __repr__(self) -> str:
@@ -178,7 +181,12 @@ class Record:
         )
         return tuple(row[0] for row in rows)
 
+    def every_secret(self) -> tuple[str, ...]:
+        """Those of all targets and apps, of earlier runs too."""
+        return tuple(secret for (secret,) in self._run("SELECT secret FROM secrets"))
+
     def learn(self, target: str, key: str, secret: str) -> None:
+        self._learnt(secret)
         here = (self._url(target), key)
         self._run("INSERT OR REPLACE INTO secrets VALUES (?, ?, ?)", *here, secret)
         self._run(

@@ -18,7 +18,7 @@ from aiohttp import web
 from yarl import URL
 
 from devserver import redact
-from devserver.backend import Backend, BackendUnavailable, end_to_end
+from devserver.backend import Backend, BackendUnavailable, closing, end_to_end
 from devserver.descriptor.visible import one_line
 from devserver.traffic import BODY_KEPT, Exchange, Message, Tell, Way
 from devserver.web import snippet, websocket
@@ -113,6 +113,8 @@ async def _stream(request: web.Request, proxy: Proxy, seen: _Seen) -> web.Stream
     headers = onward(request, proxy.public_url)
     for length in request.headers.getall("Content-Length", ())[:1]:
         headers["Content-Length"] = length
+    if request.can_read_body:
+        headers = closing(headers)
     is_page = proxy.dashboard is not None and snippet.is_page(request)
     if is_page:
         headers.popall("Accept-Encoding", None)  # a script cannot be added to what is compressed

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from app.test_app import SERVER, lives
+from callbacks.test_through_serve import CONNECT
 from ports import free_port
 from processes import Process, environment, upm_dev
 from projects import SETTINGS, Project
@@ -80,3 +81,45 @@ async def told(serve: Process, text: str) -> None:
     """Wait until the app has said *text*."""
     while not any(text in line for each in serve.of("output") for line in each["lines"]):
         await serve.seen("output")
+
+
+TALKS = """\
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+kept = Path("kept.txt")
+print("before:", kept.read_text() if kept.exists() else "nothing", flush=True)
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if "sharedSecret" in said:
+            kept.write_text(said["sharedSecret"])
+        print("now:", kept.read_text(), flush=True)
+        self.send_response(204)
+        self.end_headers()
+HTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
+"""
+
+
+async def test_what_a_host_shared_is_not_shown(tmp_path: Path) -> None:
+    """An app that prints its shared secret tells it nobody: now, nor at the next start."""
+    project = Project(tmp_path / "hello")
+    project.template.unlink()
+    project.save(CONNECT, project.root / "atlassian-connect.json.j2")
+    port = free_port()
+    (project.root / "app.py").write_text(TALKS.replace("PORT", str(port)), encoding="utf-8")
+    app = f'[app]\nbackend = "http://127.0.0.1:{port}"\ncommand = "python app.py"\n'
+    project.save(SETTINGS.replace("[app]\n", app), project.settings)
+    env = environment(UPM_DEV_PASSWORD="admin", XDG_STATE_HOME=str(tmp_path / "state"))
+    async with simulated_host(port=0, profile="connect") as host:
+        given = ("--target", host.url, "--trust", "--json", "--port", "0")
+        for before in ("before: nothing", "before: ***"):
+            async with upm_dev("serve", project.root, *given, env=env) as serve:
+                await serve.seen("target", state="confirmed")
+                await told(serve, before)
+                await told(serve, "now: ***")
+                await serve.stop()
+                await serve.ended()
+            secret = (project.root / "kept.txt").read_text(encoding="utf-8")
+            assert len(secret) > 8
+            assert secret not in str(serve.events) + serve.errors

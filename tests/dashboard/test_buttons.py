@@ -284,7 +284,7 @@ async def test_replay_edited(tmp_path: Path, context: "BrowserContext") -> None:
         await page.get_by_role("button", name="Copy as curl").click()
         await page.locator("#toast").get_by_text("Copied").wait_for()
         command = await page.evaluate("navigator.clipboard.readText()")
-        assert command.startswith("curl -i -X POST 'http://localhost:")
+        assert command.startswith("curl -g -i -X POST 'http://localhost:")
         async with page.expect_download() as download:
             await page.locator(".panel-detail").get_by_role("link", name="HAR").click()
         har = (await (await download.value).path()).read_text(encoding="utf-8")

@@ -106,3 +106,15 @@ async def test_a_revision_that_is_not_kept(alone: Dashboard) -> None:
 
     assert "r99 is not kept (any more): this is r1" in await page(alone, "?view=descriptor&rev=r99")
     assert "is not kept" not in await page(alone, "?view=descriptor&rev=r1")
+
+
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-origin", 200), ("none", 200)]
+)
+async def test_who_may_have_a_file_made(alone: Dashboard, site: str, status: int) -> None:
+    """Browsers say whose page asks."""
+    async with (
+        aiohttp.ClientSession(headers={"Sec-Fetch-Site": site}) as client,
+        client.get(f"{alone.url}/traffic.har") as answer,
+    ):
+        assert answer.status == status

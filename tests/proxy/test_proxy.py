@@ -7,6 +7,9 @@ import socket
 import time
 import tracemalloc
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import ClassVar
 
 import aiohttp
 import pytest
@@ -338,6 +341,52 @@ async def test_a_path_cannot_leave_the_app(front: Front, client: aiohttp.ClientS
         )
         said = json.loads(answer.partition(b"\r\n\r\n")[2])
         assert said["path"] == path
+
+
+class Unread(BaseHTTPRequestHandler):
+    """An app of the standard library, which leaves the body of a GET where it is."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(f"{self.command} {self.path}")
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_no_body_becomes_a_request(
+    client: aiohttp.ClientSession, method: str, chunked: bool
+) -> None:
+    """What an app leaves unread would be its next request, which nobody has looked at."""
+    inner = b"POST /installed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield inner
+
+    Unread.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unread) as app:
+        Thread(target=app.serve_forever, args=(0.01,), daemon=True).start()
+        try:
+            async with fronted(f"http://127.0.0.1:{app.server_port}") as front:
+                for _ in range(3):
+                    body = pieces() if chunked else inner
+                    async with client.request(method, f"{front.url}/hello", data=body) as answer:
+                        assert (answer.status, await answer.read()) == (200, b"hello")
+                    async with client.get(f"{front.url}/next") as answer:
+                        assert (answer.status, await answer.read()) == (200, b"hello")
+        finally:
+            app.shutdown()
+    assert Unread.asked == [f"{method} /hello", "GET /next"] * 3
 
 
 @pytest.mark.parametrize(

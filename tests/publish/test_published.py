@@ -74,6 +74,18 @@ def test_a_callback_path_outlives_its_revision() -> None:
     assert published.callbacks("/installed") == ()
 
 
+def test_a_public_url_with_a_path_takes_it_away() -> None:
+    """Hosts are told the whole address; what stands there hands on what follows its own path."""
+    spec = CallbackSpec("remote_plugin_installed", "/installed")
+    published = Published("https://abc.example/base/")
+    published.add(Revision(1, {"jira": descriptor("1", spec, base="https://abc.example/base")}))
+    published.add(Revision(2, {"jira": descriptor("2", spec, base="https://abc.example/other")}))
+
+    assert published.callbacks("/installed") == (spec,)
+    assert published.callbacks("/base/installed") == (spec,)
+    assert published.callbacks("/other/installed") == (spec,)
+
+
 def test_targets_may_declare_different_events_at_one_path() -> None:
     """Neither takes the other's place; the newest comes first."""
     first, second = CallbackSpec("installed", "/hook"), CallbackSpec("enabled", "/hook")

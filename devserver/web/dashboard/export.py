@@ -13,9 +13,10 @@ _NOT_SENT = frozenset({"host", "content-length", "connection", "transfer-encodin
 
 def curl(item: Item, base: str) -> str:
     """The command that asks the same of *base*; what was masked stays masked."""
-    # With -X HEAD curl would wait for a body.
+    # Without -g curl takes brackets in a path for a pattern; with -X HEAD it waits for a body.
     words = [
         "curl",
+        "-g",
         "-i",
         *(("-I",) if item.method == "HEAD" else ("-X", item.method)),
         item.at(base),

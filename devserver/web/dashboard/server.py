@@ -209,6 +209,9 @@ def _document(now: State) -> dict[str, object]:
 
 
 async def har(request: web.Request) -> web.Response:
+    """A file of what is listed; other sites' pages may not have it made, which is work."""
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        raise web.HTTPForbidden
     desk, look = request.app[DOOR].desk, Look.of(request.query)
     names = [look.item] if look.item else [each.name for each in inspector.items(desk, look)]
     found = [inspector.item(desk, each) for each in names]
