@@ -43,7 +43,7 @@ class Published:
             for spec in descriptor.callbacks:
                 path = callback_path(descriptor, spec)
                 # What stands at a public URL with a path takes that away on the way to us.
-                for each in {path, path.removeprefix(self._public_path)}:
+                for each in {path, path.removeprefix(f"{self._public_path}/")}:
                     known = self._callbacks.setdefault(routed(each), {})
                     known.pop(spec, None)
                     known[spec] = None

@@ -35,7 +35,6 @@ def command(project: Path, **given: object) -> None:
     Nothing is installed: what a target takes, and whether it reaches us, is tried with what no host
     can install.
     """
-
     from devserver import eventloop, trust
 
     settings = options.settings_of(project, given)

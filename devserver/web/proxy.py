@@ -133,6 +133,9 @@ async def _stream(request: web.Request, proxy: Proxy, seen: _Seen) -> web.Stream
             return web.Response(status=408, text=text, headers={"Connection": "close"})
         raise backend.unavailable(error) from error
     async with answer:
+        if answer.status < 200:  # to whoever asked for no upgrade it would be the end of HTTP
+            why = f"the app at {backend.url} answered {answer.status}, which nobody asked for"
+            raise BackendUnavailable(why, remedy="see what it says in its own output")
         seen.headers = tuple(answer.headers.items())
         extra = b""
         if is_page and snippet.fits(answer):

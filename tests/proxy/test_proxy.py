@@ -343,6 +343,28 @@ async def test_a_path_cannot_leave_the_app(front: Front, client: aiohttp.ClientS
         assert said["path"] == path
 
 
+async def test_an_upgrade_that_nobody_asked_for(client: aiohttp.ClientSession) -> None:
+    """What followed would be no HTTP any more."""
+
+    async def switched(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+        )
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(switched, "127.0.0.1", 0) as app:
+        port = app.sockets[0].getsockname()[1]
+        async with (
+            fronted(f"http://127.0.0.1:{port}") as front,
+            client.get(f"{front.url}/hello") as answer,
+        ):
+            assert answer.status == 502
+            assert "answered 101" in await answer.text()
+
+
 class Unread(BaseHTTPRequestHandler):
     """An app of the standard library, which leaves the body of a GET where it is."""
 

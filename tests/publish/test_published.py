@@ -79,11 +79,12 @@ def test_a_public_url_with_a_path_takes_it_away() -> None:
     spec = CallbackSpec("remote_plugin_installed", "/installed")
     published = Published("https://abc.example/base/")
     published.add(Revision(1, {"jira": descriptor("1", spec, base="https://abc.example/base")}))
-    published.add(Revision(2, {"jira": descriptor("2", spec, base="https://abc.example/other")}))
+    published.add(Revision(2, {"jira": descriptor("2", spec, base="https://abc.example/basement")}))
 
     assert published.callbacks("/installed") == (spec,)
     assert published.callbacks("/base/installed") == (spec,)
-    assert published.callbacks("/other/installed") == (spec,)
+    assert published.callbacks("/basement/installed") == (spec,)
+    assert published.callbacks("/ment/installed") == ()
 
 
 def test_targets_may_declare_different_events_at_one_path() -> None:
