@@ -14,6 +14,7 @@ from devserver.callbacks.record import Record
 from devserver.commands import Command
 from devserver.descriptor.fix import fixed
 from devserver.errors import TargetError
+from devserver.eventloop import aside
 from devserver.events import Bus, Notice, Paused
 from devserver.files import replaced
 from devserver.model import Diagnostic, Severity
@@ -206,7 +207,7 @@ class Errands:
     async def _open_dashboard(self) -> None:
         started = self._bus.state.started
         url = started.urls.get("dashboard") if started else None
-        if url is None or not await asyncio.to_thread(webbrowser.open, url):
+        if url is None or not await aside(webbrowser.open, url):
             self._warn("no browser could be opened", f"open {url} yourself" if url else "")
 
     def _say(self, words: str) -> None:

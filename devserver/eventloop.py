@@ -1,4 +1,4 @@
-"""The event loop of every command: one that a silent name server does not keep from ending."""
+"""The event loop of every command: one that nothing which hangs elsewhere keeps from ending."""
 
 import asyncio
 import socket
@@ -24,21 +24,25 @@ class _EventLoop(asyncio.SelectorEventLoop):
     """
 
     async def getaddrinfo(self, *args: Any, **more: Any) -> Any:
-        return await _aside(lambda: socket.getaddrinfo(*args, **more))
+        return await aside(lambda: socket.getaddrinfo(*args, **more))
 
 
-async def _aside(work: Callable[[], Result]) -> Result:
-    """What *work* gives, from a daemon thread of its own."""
+async def aside(work: Callable[..., Result], *args: Any) -> Result:
+    """What *work* gives, from a daemon thread of its own: at the end it is left behind.
+
+    For what may take its time (name servers, browsers, commands for passwords) and leaves nothing
+    half done; `asyncio.to_thread` is for what has to be ended, since the process waits for it.
+    """
     done: Future[Result] = Future()
     done.set_running_or_notify_cancel()  # whoever waits may be gone by then; it works on
 
     def act() -> None:
         try:
-            result = work()
+            result = work(*args)
         except BaseException as error:  # handed to whoever waits
             done.set_exception(error)
         else:
             done.set_result(result)
 
-    threading.Thread(target=act, name="name server", daemon=True).start()
+    threading.Thread(target=act, name="aside", daemon=True).start()
     return await asyncio.wrap_future(done)

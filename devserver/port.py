@@ -108,6 +108,11 @@ class PublicPort:
         await self._open.enter_async_context(serving(public_app(site, hosts), self._sockets))
         return verifier
 
+    def give_up(self) -> None:
+        """Open no more what is not open yet: whoever leaves is in a hurry."""
+        if self._opening is not None:
+            self._opening.cancel()
+
     async def close(self) -> None:
         if self._opening is not None:
             await asyncio.wait((self._opening,))

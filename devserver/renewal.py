@@ -10,6 +10,7 @@ from pathlib import Path
 
 from devserver.credentials import Credentials
 from devserver.errors import UpmDevError
+from devserver.eventloop import aside
 from devserver.events import Bus, Event, Notice, TargetChanged
 from devserver.model import Severity, Target, TargetState
 from devserver.registrar import Registrar
@@ -67,7 +68,7 @@ class Renewal:
             if not each.rejected:
                 continue
             name = each.target.name
-            found = await asyncio.to_thread(self._found, each.target)
+            found = await aside(self._found, each.target)
             if self._stamps() != self._seen:
                 return  # what was read may be half of what is being saved, or nothing
             if isinstance(found, UpmDevError):

@@ -193,8 +193,11 @@ class Serve:
         """
         assert self._main is not None
         self._main.cancel()
-        for each in self._begun if self._stopping else ():
-            each.cancel()
+        if self._stopping:
+            for each in self._begun:
+                each.cancel()
+            if self._port is not None:
+                self._port.give_up()
         self._stopping = True
 
     async def _start(self, stack: AsyncExitStack) -> list[tuple[str, Callable[[], Any]]]:

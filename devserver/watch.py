@@ -18,6 +18,8 @@ from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
+from devserver.eventloop import aside
+
 WATCHER = "inotify" if sys.platform == "linux" else "watchfiles"
 STEP_MS = 5
 """How often watchfiles gathers events: a save is seen after some 1.6 steps; each step costs."""
@@ -60,7 +62,7 @@ if sys.platform == "linux":
     async def _changes(watched: frozenset[Path], tick: float) -> AsyncIterator[None]:
         """Yield at once, after changes directly in *watched*, and each *tick* seconds."""
         # It asks ldconfig where the C library is: nobody waits for that.
-        await asyncio.to_thread(import_module, "asyncinotify")
+        await aside(import_module, "asyncinotify")
         from asyncinotify import Inotify, Mask
 
         mask = (
@@ -70,6 +72,7 @@ if sys.platform == "linux":
         with ExitStack() as stack:
             try:
                 inotify = stack.enter_context(Inotify())
+                os.set_blocking(inotify.fd, False)  # it says so itself, and means another flag
                 for folder in watched:
                     inotify.add_watch(folder, mask)
             except (FileNotFoundError, NotADirectoryError):  # gone since it was listed

@@ -240,3 +240,24 @@ async def test_a_name_server_that_says_nothing_is_not_awaited(
         assert await process.stop() == 130
 
         assert time.monotonic() - begun < 3.0
+
+
+async def test_a_browser_that_stays_is_not_awaited(tmp_path: Path) -> None:
+    """One that is a program of the terminal, or slow to start, is left to itself."""
+    browser = tmp_path / "browser"
+    browser.write_text("#!/bin/sh\ntouch $0.opened\nexec sleep 8 >/dev/null 2>&1\n")
+    browser.chmod(0o755)
+    project = Project(tmp_path / "hello")
+    env = environment(XDG_STATE_HOME=str(tmp_path / "state"), BROWSER=f"{browser} %s")
+    async with upm_dev(
+        "serve", project.root, "--json", "--port", "0", "--open", env=env
+    ) as process:
+        await process.seen("target", state="confirmed")
+        async with asyncio.timeout(10):
+            while not browser.with_name("browser.opened").exists():  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        begun = time.monotonic()
+
+        assert await process.stop(signal.SIGTERM) == 130
+
+        assert time.monotonic() - begun < 4.0
