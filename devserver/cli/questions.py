@@ -1,5 +1,6 @@
 """What is asked on a terminal: may this run, what is the password. Nobody is asked in a script."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -20,9 +21,12 @@ def waited() -> float:
 def _timed(ask: Callable[..., Any], question: str, **how: Any) -> Any:
     global _waited
     asked = time.monotonic()
+    # Where an event loop runs, it would hear of a Ctrl-C only once the question is answered.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return ask(question, err=True, **how)
     finally:
+        signal.signal(signal.SIGINT, before)
         _waited += time.monotonic() - asked
 
 

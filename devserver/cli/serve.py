@@ -119,6 +119,8 @@ def serving(
 
     *alone*: without the app and the dashboard.
     """
+    import asyncio
+
     from devserver import credentials, openfiles, trust
     from devserver.redact import Redactor
     from devserver.run import Serve
@@ -134,7 +136,10 @@ def serving(
     prompt = questions.secret()
 
     def find(target: "Target") -> credentials.Credentials:
-        found = credentials.find(target, settings, trusted=trusted, prompt=prompt)
+        try:
+            found = credentials.find(target, settings, trusted=trusted, prompt=prompt)
+        except click.Abort:  # Ctrl-C in place of an answer is as good as any other
+            raise asyncio.CancelledError from None
         redactor.add(*found.secrets)
         return found
 

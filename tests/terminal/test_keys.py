@@ -36,8 +36,8 @@ class Terminal:
             return
         asyncio.get_running_loop().remove_reader(self._fd)
 
-    def type(self, keys: str) -> None:
-        os.write(self._fd, f"{keys}\n".encode())
+    def type(self, keys: str, end: str = "\n") -> None:
+        os.write(self._fd, f"{keys}{end}".encode())
 
     async def shows(self, text: str) -> None:
         async with asyncio.timeout(15):
@@ -48,11 +48,11 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(project: Project, target: str) -> AsyncIterator[Terminal]:
+async def terminal(project: Project, target: str, *more: str) -> AsyncIterator[Terminal]:
     command = [sys.executable, "-m", "devserver", "serve", str(project.root), "--port", "0"]
     pid, fd = pty.fork()
     if not pid:
-        os.execve(sys.executable, [*command, "--target", target], environment(CI=""))
+        os.execve(sys.executable, [*command, "--target", target, *more], environment(CI=""))
     try:
         yield Terminal(fd)
     finally:
@@ -190,3 +190,16 @@ def test_before_anything_is_known() -> None:
     assert "\x1b" not in "".join(told("u", state) or ())
     state = apply(state, Published(revision="r1", digest="d", url="u"))
     assert told("d", state) == ["", "  r1", "    same modules", ""]
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+async def test_a_question_can_be_left(tmp_path: Path) -> None:
+    """Ctrl-C at the password is heard at once, and nothing is sent."""
+    async with (
+        simulated_host(port=0) as host,
+        terminal(Project(tmp_path / "hello"), host.url, "--user", "bob") as screen,
+    ):
+        await screen.shows("Password of bob")
+        screen.type("\x03", end="")
+        await screen.shows("stopped")
+        assert not host.journal
