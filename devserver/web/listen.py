@@ -24,6 +24,10 @@ HEAD_SECONDS = 60.0
 """How long the head of a request may take to come, and the next one on the same connection."""
 SLOW_SECONDS = 60.0
 """How long a client may let us wait for the next piece of its body, or with the next of ours."""
+WAITING = 128
+"""Connections that may wait to be accepted."""
+AT_ONCE = 16
+"""Connections accepted in one turn of the event loop: in the next, those too many are closed."""
 LINE_LIMIT = 32 * 1024
 """Bytes of a request line: tokens and state travel in queries."""
 
@@ -83,7 +87,7 @@ def _bound(host: str, port: int, flag: str) -> socket.socket:
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         opened.bind(address)
-        opened.listen(128)
+        opened.listen(WAITING)
         opened.setblocking(False)
     except OSError as exc:
         if opened is not None:
@@ -149,8 +153,11 @@ async def serving(app: "web.Application", sockets: list[socket.socket]) -> Async
         for each in sockets:
             create = asyncio.get_running_loop().create_server
             # Not yet: one that is cancelled while it starts would be known to nobody.
-            listening.append(await create(connected, sock=each, start_serving=False))
+            listening.append(
+                await create(connected, sock=each, backlog=AT_ONCE, start_serving=False)
+            )
             await listening[-1].start_serving()
+            each.listen(WAITING)  # asyncio takes its one number for both
         yield sockets[0].getsockname()[1]
     finally:
         for one in listening:

@@ -19,7 +19,7 @@ async def test_a_crowd_at_the_port_takes_nothing_else_down(tmp_path: Path) -> No
     env = environment(UPM_DEV_PASSWORD="admin")
     async with simulated_host(port=0) as host:
         given = ("--target", host.url, "--json", "--port", "0")
-        async with upm_dev("serve", project.root, *given, env=env, files=400) as serve:
+        async with upm_dev("serve", project.root, *given, env=env, files=260) as serve:
             urls = (await serve.seen("started"))["urls"]
             await serve.seen("target", state="confirmed", revision="r1")
             with ExitStack() as stack:
