@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import os
 import shlex
 import socket
@@ -129,6 +130,29 @@ async def test_a_large_body_is_no_work(client: aiohttp.ClientSession, piece: str
             [entry] = (await answer.json())["log"]["entries"]
         assert 0 < len(entry["request"]["postData"]["text"]) <= BODY_SHOWN
         assert entry["request"]["bodySize"] == len(body)
+
+
+async def test_a_large_document_is_cut_before_it_is_read(client: aiohttp.ClientSession) -> None:
+    """Its beginning stands there as it came: in lines it would have been read to its end."""
+    document = json.dumps([{"a": number} for number in range(100_000)]).encode()
+    finding = Finding(verdict=Verdict.FORGED, event="installed")
+    async with dashboard() as home:
+        home.record.add(
+            Recorded(
+                finding=finding,
+                method="POST",
+                path="/i",
+                headers=(),
+                body=document,
+                status=401,
+                ms=1,
+            )
+        )
+        async with client.get(f"{home.url}/traffic.har") as answer:
+            [entry] = (await answer.json())["log"]["entries"]
+    shown = entry["request"]["postData"]["text"]
+    assert BODY_SHOWN - 20 < len(shown) <= BODY_SHOWN
+    assert document.startswith(shown.encode())
 
 
 @pytest.mark.parametrize(
